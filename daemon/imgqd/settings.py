@@ -28,20 +28,38 @@ class Setting:
 
 
 TABLE: tuple[Setting, ...] = (
-    Setting("model", "auto", "auto, builtin, builtin:conse, ARCH/PRETRAINED, hf-hub:ORG/NAME or local-dir:PATH"),
+    Setting(
+        "model",
+        "auto",
+        "auto, builtin, builtin:conse, ARCH/PRETRAINED, hf-hub:ORG/NAME or local-dir:PATH",
+    ),
     Setting("models_dir", "", "where model artifacts are kept; empty is the data folder's models/"),
     Setting("device", "auto", "what encodes pictures", choices=("auto", "cpu", "cuda", "mps")),
     Setting("http_port", 0, "loopback port for HTTP; 0 is off", minimum=0),
     Setting("index", "auto", "auto, exact, compact, or a FAISS factory string such as HNSW32"),
     Setting("exclude", [], "glob patterns of paths to leave out, beside the built-in ones"),
     Setting("follow_links", False, "follow symbolic links below watched folders"),
-    Setting("min_side", 32, "leave out pictures whose shorter side is below this many pixels", minimum=0),
+    Setting(
+        "min_side", 32, "leave out pictures whose shorter side is below this many pixels", minimum=0
+    ),
     Setting("watch_mode", "auto", "how changes are noticed", choices=("auto", "native", "poll")),
-    Setting("poll_interval_s", 30.0, "how often a folder that cannot be watched is walked", minimum=1),
+    Setting(
+        "poll_interval_s", 30.0, "how often a folder that cannot be watched is walked", minimum=1
+    ),
     Setting("settle_ms", 400, "a file must be unchanged this long before it is read", minimum=0),
-    Setting("reconcile_interval_s", 3600.0, "how often every folder is walked to prove the library right", minimum=1),
+    Setting(
+        "reconcile_interval_s",
+        3600.0,
+        "how often every folder is walked to prove the library right",
+        minimum=1,
+    ),
     Setting("idle_unload_s", 60.0, "the image encoder ends after this much idle time", minimum=0),
-    Setting("orphan_keep_s", 86400.0, "how long vectors of deleted pictures are kept, for files that move", minimum=0),
+    Setting(
+        "orphan_keep_s",
+        86400.0,
+        "how long vectors of deleted pictures are kept, for files that move",
+        minimum=0,
+    ),
     Setting("max_pixels", 300_000_000, "larger pictures are a problem, not decoded", minimum=1),
     Setting("max_file_mb", 512, "larger files are a problem, not read", minimum=1),
     Setting("decode_timeout_s", 30.0, "deadline for decoding one file", minimum=0.1),
@@ -49,8 +67,12 @@ TABLE: tuple[Setting, ...] = (
     Setting("workers", 0, "decoder processes; 0 is one for each core, at most 16", minimum=0),
     Setting("threads", 0, "threads of the image encoder; 0 is one for each core", minimum=0),
     Setting("batch", 16, "pictures encoded at once on a CPU", minimum=1),
-    Setting("verify_deadline_ms", 40, "how long an answer may wait for lstat of its hits", minimum=1),
-    Setting("log_level", "info", "how much is logged", choices=("debug", "info", "warning", "error")),
+    Setting(
+        "verify_deadline_ms", 40, "how long an answer may wait for lstat of its hits", minimum=1
+    ),
+    Setting(
+        "log_level", "info", "how much is logged", choices=("debug", "info", "warning", "error")
+    ),
     Setting("log_queries", False, "write the text of queries to the log"),
 )
 BY_NAME = {setting.name: setting for setting in TABLE}
@@ -66,8 +88,17 @@ def parse_value(setting: Setting, raw: object, where: str) -> Value:
         if isinstance(default, bool):
             if isinstance(raw, bool):
                 return raw
-            return {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False,
-                    "no": False, "off": False, "": False}[str(raw).strip().lower()]
+            return {
+                "1": True,
+                "true": True,
+                "yes": True,
+                "on": True,
+                "0": False,
+                "false": False,
+                "no": False,
+                "off": False,
+                "": False,
+            }[str(raw).strip().lower()]
         if isinstance(default, list):
             if isinstance(raw, str):
                 return [part for part in raw.split(os.pathsep) if part]
@@ -77,22 +108,29 @@ def parse_value(setting: Setting, raw: object, where: str) -> Value:
         if isinstance(default, int | float):
             if isinstance(raw, bool):
                 raise ValueError
-            number = type(default)(raw)  # type: ignore[arg-type]
+            number = type(default)(str(raw))
             if number != number or (setting.minimum is not None and number < setting.minimum):
                 raise ValueError
             return number
         if not isinstance(raw, str):
             raise ValueError
     except (ValueError, KeyError, TypeError, OverflowError):
-        kind = {bool: "true or false", int: "a whole number", float: "a number",
-                list: "a list of texts"}.get(type(default), "a text")
+        kind = {
+            bool: "true or false",
+            int: "a whole number",
+            float: "a number",
+            list: "a list of texts",
+        }.get(type(default), "a text")
         least = f" of at least {setting.minimum:g}" if setting.minimum is not None else ""
         raise UsageError(
             f"setting {setting.name} from {where}: {raw!r} is not {kind}{least}; "
-            f"the default is {default!r}") from None
+            f"the default is {default!r}"
+        ) from None
     if setting.choices and raw not in setting.choices:
-        raise UsageError(f"setting {setting.name} from {where}: {raw!r} is not one of "
-                         f"{', '.join(setting.choices)}")
+        raise UsageError(
+            f"setting {setting.name} from {where}: {raw!r} is not one of "
+            f"{', '.join(setting.choices)}"
+        )
     return raw
 
 
@@ -104,8 +142,12 @@ class Settings:
         self.sources = sources
 
     @classmethod
-    def load(cls, config_file: str, environ: Mapping[str, str] | None = None,
-             flags: Mapping[str, Value] | None = None) -> Settings:
+    def load(
+        cls,
+        config_file: str,
+        environ: Mapping[str, str] | None = None,
+        flags: Mapping[str, Value] | None = None,
+    ) -> Settings:
         """Reads config.toml (missing is fine), the environment and flags.
 
         Raises UsageError for a broken file, an unknown key or a value of the wrong type.
@@ -119,10 +161,14 @@ class Settings:
         except FileNotFoundError:
             stored = {}
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise UsageError(f"{config_file} cannot be read as settings: {error}; mend or remove it") from error
+            raise UsageError(
+                f"{config_file} cannot be read as settings: {error}; mend or remove it"
+            ) from error
         for name, raw in stored.items():
             if name not in BY_NAME:
-                raise UsageError(f"{config_file}: there is no setting {name!r}; `imgqd config` lists them all")
+                raise UsageError(
+                    f"{config_file}: there is no setting {name!r}; `imgqd config` lists them all"
+                )
             values[name] = parse_value(BY_NAME[name], raw, config_file)
             sources[name] = "file"
         for setting in TABLE:

@@ -96,10 +96,9 @@ CREATE TABLE jobs (
     path       BLOB NOT NULL UNIQUE,
     seq        INTEGER NOT NULL,
     token      INTEGER NOT NULL,
-    not_before REAL NOT NULL DEFAULT 0,
-    attempts   INTEGER NOT NULL DEFAULT 0
+    attempts   INTEGER NOT NULL DEFAULT 0,
+    fresh      INTEGER NOT NULL DEFAULT 0  -- no file row yet: counted among the files all the same
 ) STRICT;
-CREATE INDEX jobs_ready ON jobs (not_before, id);
 CREATE INDEX jobs_seq ON jobs (seq);
 
 -- Why a path (a file, or a folder that cannot be read) is not indexed.
