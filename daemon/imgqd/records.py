@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -117,7 +118,7 @@ class Picture:
     bytes: int
     metadata: Metadata
     modified: float
-    paths: list[bytes] = field(default_factory=list)
+    paths: list[builtins.bytes] = field(default_factory=list)
     tags: tuple[str, ...] = ()
 
 

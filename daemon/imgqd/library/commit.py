@@ -23,6 +23,13 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
+class Same:
+    """Nothing to write: the file is as it was, or on a drive that is away."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
 class Other:
     """A file that is not a picture, or too small a one: remembered, not shown."""
 
@@ -72,7 +79,7 @@ class Failed:
     detail: str
 
 
-Outcome = Gone | Other | Known | Retouched | New | Failed
+Outcome = Gone | Same | Other | Known | Retouched | New | Failed
 
 
 @dataclass(slots=True)
@@ -115,6 +122,8 @@ def _is_orphan(store: Store, picture_id: int) -> bool:
 def _apply(store: Store, connection: apsw.Connection, outcome: Outcome, changes: Changes) -> bool:
     """Writes one outcome; True when an answer can look different after it."""
     path = outcome.job.path
+    if isinstance(outcome, Same):
+        return False
     if not isinstance(outcome, Failed):
         connection.execute("DELETE FROM problems WHERE path = ?", (path,))
     if isinstance(outcome, Gone):

@@ -1,0 +1,240 @@
+"""One look at one path: lstat, settle, read and hash once, and find out what has to be done.
+
+A look never writes: it returns an Outcome for commit.py, or a Pending picture for the encoder, or
+says when to look again. Decoding happens in disposable processes (decode.py).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from imgqd.errors import ProblemError
+from imgqd.indexing.formats import by_name, sniff
+from imgqd.library.commit import Failed, Gone, Known, Other, Outcome, Retouched, Same
+from imgqd.library.store import Store
+from imgqd.records import Decoded, FileRow, Job, Metadata, Preprocess, Signature
+
+# Two writes within one tick of the filesystem's clock leave equal times (git calls it "racy"), so
+# nothing younger than a tick is believed. FAT has ticks of two seconds and only whole ones.
+TICK_S = 0.02
+COARSE_TICK_S = 2.1
+CHUNK = 1 << 20
+
+
+class Territory(Protocol):
+    """What is ours: below a watched folder and not excluded."""
+
+    def owns(self, path: bytes) -> bool:
+        """True when a file at this path belongs in the library."""
+
+    def gone_for_sure(self, path: bytes) -> bool:
+        """True when a path that lstat did not find is deleted, not merely on a drive that is away."""
+
+
+class Decoder(Protocol):
+    """The part of decode.DecoderPool that a look needs."""
+
+    def decode(self, fd: int, preprocess: Preprocess, *, name: bytes = b"") -> Decoded: ...
+
+    def inspect(self, fd: int, *, name: bytes = b"") -> Metadata: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A picture that was read and hashed and wants decoding and encoding."""
+
+    job: Job
+    signature: Signature
+    content_hash: bytes
+    fd: int
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Look again after so many seconds: the file is still being written, or was just touched."""
+
+    job: Job
+    delay_s: float
+
+
+def signature_of(found: os.stat_result) -> Signature:
+    """The Signature of an lstat."""
+    return Signature(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+
+class Looker:
+    """Looks at paths. Thread-safe: the state that is shared is guarded."""
+
+    def __init__(
+        self,
+        store: Store,
+        territory: Territory,
+        decoder: Decoder,
+        *,
+        settle_s: float,
+        max_bytes: int,
+        follow_links: bool,
+        on_directory: Callable[[bytes], None],
+    ) -> None:
+        self._store = store
+        self._territory = territory
+        self._decoder = decoder
+        self._settle_s = settle_s
+        self._max_bytes = max_bytes
+        self._follow_links = follow_links
+        self._on_directory = on_directory
+        # path -> (signature, monotonic time of the first look that saw it), for files whose times
+        # lie in the future: those settle when two looks agree.
+        self._seen: dict[bytes, tuple[Signature, float]] = {}
+        self._lock = threading.Lock()
+
+    def look(self, job: Job) -> Outcome | Pending | Later:
+        """Looks once. OSErrors that may pass are raised; everything else has an answer."""
+        path = job.path
+        if not self._territory.owns(path):
+            return Gone(job)
+        try:
+            found = os.lstat(path)
+            if stat.S_ISLNK(found.st_mode):
+                if not self._follow_links:
+                    return Gone(job)
+                found = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return Gone(job) if self._territory.gone_for_sure(path) else Same(job)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                return Gone(job)
+            if error.errno in (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG):
+                return Failed(job, None, "unreadable", f"{os.strerror(error.errno)}")
+            raise
+        if stat.S_ISDIR(found.st_mode):
+            self._on_directory(path)
+            return Gone(job)
+        if not stat.S_ISREG(found.st_mode):
+            return Gone(job)
+        signature = signature_of(found)
+        row = self._store.file(path)
+        if row is not None and row.signature == signature and row.state != "pending":
+            return Same(job)
+        delay = self._unsettled(path, signature)
+        if delay > 0:
+            return Later(job, delay)
+        return self._read(job, signature, row)
+
+    def _unsettled(self, path: bytes, signature: Signature) -> float:
+        """Seconds until a file may be read; 0 when it has been the same for long enough."""
+        coarse = signature.mtime_ns % 10**9 == 0 and signature.ctime_ns % 10**9 == 0
+        wanted = max(self._settle_s, COARSE_TICK_S if coarse else TICK_S)
+        now = time.time()
+        changed = signature.ctime_ns / 1e9
+        if signature.mtime_ns / 1e9 <= now:
+            changed = max(changed, signature.mtime_ns / 1e9)
+        age = now - changed
+        with self._lock:
+            if age >= wanted:
+                self._seen.pop(path, None)
+                return 0.0
+            before = self._seen.get(path)
+            if before is not None and before[0] == signature:
+                waited = time.monotonic() - before[1]
+                if waited >= wanted:
+                    del self._seen[path]
+                    return 0.0
+                return wanted - waited + 0.005
+            if len(self._seen) > 100_000:
+                self._seen.clear()
+            self._seen[path] = (signature, time.monotonic())
+        return min(wanted, wanted - age + 0.005) if age >= 0 else wanted
+
+    def _read(
+        self, job: Job, signature: Signature, row: FileRow | None
+    ) -> Outcome | Pending | Later:
+        path, name = job.path, os.path.basename(job.path)
+        if signature.size > self._max_bytes:
+            if by_name(name) is None:
+                return Other(job, signature)
+            return Failed(
+                job,
+                signature,
+                "too-large",
+                f"{signature.size:,} bytes; see the setting max_file_mb",
+            )
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+        if not self._follow_links:
+            flags |= getattr(os, "O_NOFOLLOW", 0)
+        try:
+            fd = os.open(path, flags)
+        except (PermissionError, FileNotFoundError) as error:
+            if isinstance(error, PermissionError):
+                return Failed(job, signature, "unreadable", "permission denied")
+            return Later(job, 0.0)
+        keep = False
+        try:
+            if signature_of(os.fstat(fd)) != signature:
+                return Later(job, self._settle_s)
+            head = os.pread(fd, 64, 0) if hasattr(os, "pread") else os.read(fd, 64)
+            if sniff(head) is None and by_name(name) is None:
+                return Other(job, signature)
+            if signature.size == 0:
+                return Failed(job, signature, "corrupt", "the file is empty")
+            content_hash = hash_file(fd)
+            if signature_of(os.fstat(fd)) != signature:
+                return Later(job, self._settle_s)
+            known = self._store.picture_by_content(content_hash)
+            if known is not None:
+                return Known(job, signature, known)
+            if row is not None and row.picture_id is not None:
+                metadata = self._decoder.inspect(fd, name=name)
+                if metadata.pixel_hash == self._store.pixel_hash(row.picture_id):
+                    return Retouched(job, signature, content_hash, metadata, row.picture_id)
+            keep = True
+            return Pending(job, signature, content_hash, fd)
+        except ProblemError as error:
+            return problem_outcome(job, signature, error)
+        finally:
+            if not keep:
+                os.close(fd)
+
+    def decode(self, pending: Pending, preprocess: Preprocess) -> Decoded | Outcome | Later:
+        """Decodes a pending picture and closes its file."""
+        try:
+            decoded = self._decoder.decode(
+                pending.fd, preprocess, name=os.path.basename(pending.job.path)
+            )
+            if signature_of(os.fstat(pending.fd)) != pending.signature:
+                return Later(pending.job, self._settle_s)
+            return decoded
+        except ProblemError as error:
+            if signature_of(os.fstat(pending.fd)) != pending.signature:
+                return Later(pending.job, self._settle_s)
+            return problem_outcome(pending.job, pending.signature, error)
+        finally:
+            os.close(pending.fd)
+
+    def abandon(self, pending: Pending) -> None:
+        """Closes the file of a pending picture that is not decoded now."""
+        os.close(pending.fd)
+
+
+def problem_outcome(job: Job, signature: Signature, error: ProblemError) -> Outcome:
+    """A file that is no picture or too small a one is left out; every other failure is a problem."""
+    if error.reason == "too-small":
+        return Other(job, signature)
+    return Failed(job, signature, error.reason, error.message)
+
+
+def hash_file(fd: int) -> bytes:
+    """BLAKE2b-160 of the whole file, read in chunks from the start."""
+    digest = hashlib.blake2b(digest_size=20)
+    os.lseek(fd, 0, os.SEEK_SET)
+    while chunk := os.read(fd, CHUNK):
+        digest.update(chunk)
+    return digest.digest()

@@ -1,0 +1,397 @@
+"""From a job to a searchable picture: threads that look, one that encodes, one that commits.
+
+The queue is in the database; here is only what is in hand. A job that has to wait (a file that is
+still being written, a disk that is full) waits in memory on the monotonic clock, so that a jump of
+the wall clock stops nothing. Which paths to look at is decided elsewhere (scan.py, watch.py).
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import apsw
+import numpy as np
+import structlog
+
+from imgqd.errors import ImgqError, ProblemError
+from imgqd.indexing.look import Later, Looker, Pending, problem_outcome
+from imgqd.library.commit import Changes, Failed, New, Outcome, commit
+from imgqd.library.store import Store
+from imgqd.records import Decoded, Job, Metadata, Pixels, Preprocess, Signature, Vectors
+
+log = structlog.get_logger("indexing")
+
+# How many jobs may be in memory at once (waiting ones included), and how many one commit writes.
+IN_HAND = 20_000
+COMMIT_BATCH = 256
+# A disk that is full, or an encoder that fails, is tried again this often.
+RETRY_S = 3.0
+MOST_ATTEMPTS = 5
+
+
+class Encoder(Protocol):
+    """The part of models.image.ImageEncoder that is used here."""
+
+    def encode(self, pixels: Pixels) -> Vectors: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A model as the pipeline needs it: its row in the library, preprocessing and encoder."""
+
+    model_id: int
+    preprocess: Preprocess
+    encoder: Encoder
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A decoded picture on its way to the encoder."""
+
+    job: Job
+    signature: Signature
+    content_hash: bytes
+    metadata: Metadata
+    pixels: Pixels
+    encoding: Encoding
+
+
+class Pipeline:
+    """Answers jobs. `on_changes` is called after each commit, on the committing thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        looker: Looker,
+        *,
+        workers: int,
+        on_changes: Callable[[Changes], None],
+        on_damage: Callable[[BaseException], None],
+    ) -> None:
+        self._store = store
+        self._looker = looker
+        self._on_changes = on_changes
+        self._on_damage = on_damage
+        self._condition = threading.Condition()
+        self._ready: deque[Job] = deque()
+        self._waiting: list[tuple[float, int, Job]] = []
+        self._parked: list[Job] = []
+        self._order = itertools.count()
+        self._in_hand = 0
+        self._last_id = 0
+        self._more = True
+        self._stopping = False
+        self._paused = False
+        self._encoding: Encoding | None = None
+        self._contents: dict[bytes, list[Job]] = {}
+        self._decoded: queue.Queue[_Ready | None] = queue.Queue(maxsize=64)
+        self._outcomes: queue.Queue[tuple[Outcome, bytes | None] | None] = queue.Queue()
+        self._decoding = 0
+        self.encoded = 0
+        self.failure: str | None = None
+        self._lookers = [
+            threading.Thread(target=self._look_loop, name=f"look-{n}", daemon=True)
+            for n in range(workers + 1)
+        ]
+        self._encode_thread = threading.Thread(target=self._encode_loop, name="encode", daemon=True)
+        self._commit_thread = threading.Thread(target=self._commit_loop, name="commit", daemon=True)
+        store.on_enqueue = self.wake
+
+    # -- control
+
+    def start(self) -> None:
+        """Begins with what is left in the queue."""
+        for thread in (*self._lookers, self._encode_thread, self._commit_thread):
+            thread.start()
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Commits what is in hand and ends; jobs not begun stay in the queue."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify_all()
+        deadline = time.monotonic() + timeout
+        for thread in self._lookers:
+            thread.join(max(0.1, deadline - time.monotonic()))
+        self._decoded.put(None)
+        self._encode_thread.join(max(0.1, deadline - time.monotonic()))
+        self._outcomes.put(None)
+        self._commit_thread.join(max(0.1, deadline - time.monotonic()))
+
+    def wake(self) -> None:
+        """There are new jobs in the queue."""
+        with self._condition:
+            self._more = True
+            self._condition.notify_all()
+
+    def set_encoding(self, encoding: Encoding | None) -> None:
+        """The model that new pictures are encoded with; None while there is none yet."""
+        with self._condition:
+            self._encoding = encoding
+            self._ready.extend(self._parked)
+            self._parked.clear()
+            self._condition.notify_all()
+
+    def pause(self, paused: bool) -> None:
+        """Stops taking jobs in hand, or goes on."""
+        with self._condition:
+            self._paused = paused
+            self._condition.notify_all()
+
+    @property
+    def paused(self) -> bool:
+        """True while no jobs are taken in hand on request."""
+        return self._paused
+
+    def wait_for_commit(self, timeout: float) -> None:
+        """Returns after the next commit, or after `timeout` seconds."""
+        with self._condition:
+            self._condition.wait(timeout)
+
+    # -- taking jobs in hand
+
+    def _next(self) -> Job | None:
+        """The next job; blocks while there is none; None when stopping."""
+        with self._condition:
+            while not self._stopping:
+                now = time.monotonic()
+                while self._waiting and self._waiting[0][0] <= now:
+                    self._ready.append(heapq.heappop(self._waiting)[2])
+                if not self._paused:
+                    if self._more and len(self._ready) < 256 and self._in_hand < IN_HAND:
+                        self._claim()
+                    if self._ready:
+                        self._decoding += 1
+                        return self._ready.popleft()
+                delay = self._waiting[0][0] - now if self._waiting and not self._paused else None
+                self._condition.wait(delay)
+            return None
+
+    def _claim(self) -> None:
+        try:
+            jobs = self._store.jobs_after(self._last_id, 512)
+        except apsw.Error as error:
+            self._on_damage(error)
+            self._more = False
+            return
+        self._more = len(jobs) == 512
+        if jobs:
+            self._last_id = jobs[-1].id
+            self._in_hand += len(jobs)
+            self._ready.extend(jobs)
+
+    def _again(self, job: Job, delay_s: float) -> None:
+        with self._condition:
+            heapq.heappush(self._waiting, (time.monotonic() + delay_s, next(self._order), job))
+            self._condition.notify()
+
+    # -- looking and decoding
+
+    def _look_loop(self) -> None:
+        while (job := self._next()) is not None:
+            try:
+                self._look(job)
+            except apsw.Error as error:
+                self._on_damage(error)
+                self._again(job, RETRY_S)
+            except OSError as error:
+                self._failed_look(job, error)
+            except Exception as error:  # a defect of ours must cost one file, not the thread
+                log.exception("a look failed", path=job.path)
+                self._finish(Failed(job, None, "failed", f"internal error: {error!r}"))
+            finally:
+                with self._condition:
+                    self._decoding -= 1
+                    if not self._decoding:
+                        self._condition.notify_all()
+
+    def _failed_look(self, job: Job, error: OSError) -> None:
+        """An error that may pass (EIO, a drive that hiccups): a few attempts, then a problem."""
+        if job.attempts + 1 >= MOST_ATTEMPTS:
+            self._finish(Failed(job, None, "unreadable", str(error.strerror or error)))
+            return
+        again = Job(job.id, job.path, job.attempts + 1, job.token)
+        self._again(again, min(60.0, 2.0**job.attempts))
+
+    def _look(self, job: Job) -> None:
+        result = self._looker.look(job)
+        if isinstance(result, Later):
+            self._again(job, result.delay_s)
+        elif isinstance(result, Pending):
+            self._decode(result)
+        else:
+            self._finish(result)
+
+    def _decode(self, pending: Pending) -> None:
+        with self._condition:
+            encoding = self._encoding
+            # The same content twice in hand is decoded once; the others find it known later.
+            same = self._contents.get(pending.content_hash)
+            if encoding is not None and same is None:
+                self._contents[pending.content_hash] = []
+            elif encoding is None:
+                self._parked.append(pending.job)
+            elif same is not None:
+                same.append(pending.job)
+        if encoding is None or same is not None:
+            self._looker.abandon(pending)
+            return
+        try:
+            decoded = self._looker.decode(pending, encoding.preprocess)
+        except BaseException:
+            self._release(pending.content_hash)
+            raise
+        if isinstance(decoded, Later):
+            self._release(pending.content_hash)
+            self._again(pending.job, decoded.delay_s)
+        elif isinstance(decoded, Decoded):
+            self._decoded.put(
+                _Ready(
+                    pending.job,
+                    pending.signature,
+                    pending.content_hash,
+                    decoded.metadata,
+                    decoded.pixels,
+                    encoding,
+                )
+            )
+        else:
+            self._finish(decoded, pending.content_hash)
+
+    def _release(self, content_hash: bytes | None) -> None:
+        """A content is no longer in hand: those that waited for it are looked at again."""
+        if content_hash is None:
+            return
+        with self._condition:
+            waited = self._contents.pop(content_hash, [])
+            if waited:
+                self._ready.extend(waited)
+                self._condition.notify_all()
+
+    def _finish(self, outcome: Outcome, content_hash: bytes | None = None) -> None:
+        self._outcomes.put((outcome, content_hash))
+
+    # -- encoding
+
+    def _encode_loop(self) -> None:
+        while (first := self._decoded.get()) is not None:
+            batch, ended = self._gather(first)
+            self._encode(batch)
+            if ended:
+                return
+
+    def _gather(self, first: _Ready) -> tuple[list[_Ready], bool]:
+        """A batch for the encoder: it waits for more only while decoders are at work."""
+        batch = [first]
+        deadline = time.monotonic() + 0.25
+        while len(batch) < first.encoding.batch:
+            try:
+                wait = 0.01 if self._decoding and time.monotonic() < deadline else 0.0
+                item = self._decoded.get(timeout=wait) if wait else self._decoded.get_nowait()
+            except queue.Empty:
+                if wait:
+                    continue
+                break
+            if item is None:
+                return batch, True
+            if item.encoding is not first.encoding:
+                self._encode(batch)
+                batch, first = [item], item
+                continue
+            batch.append(item)
+        return batch, False
+
+    def _encode(self, batch: list[_Ready]) -> None:
+        encoding = batch[0].encoding
+        try:
+            vectors = encoding.encoder.encode(np.stack([item.pixels for item in batch]))
+        except ImgqError as error:
+            if self.failure != error.message:
+                self.failure = error.message
+                log.error("pictures cannot be encoded", reason=error.message)
+            for item in batch:
+                self._release(item.content_hash)
+                self._again(item.job, RETRY_S)
+            return
+        self.failure = None
+        self.encoded += len(batch)
+        for item, vector in zip(batch, vectors, strict=True):
+            if not np.isfinite(vector).all():
+                bad = ProblemError("corrupt", "the model gives no usable vector for it")
+                self._finish(problem_outcome(item.job, item.signature, bad), item.content_hash)
+                continue
+            self._finish(
+                New(
+                    item.job,
+                    item.signature,
+                    item.content_hash,
+                    item.metadata,
+                    encoding.model_id,
+                    vector,
+                ),
+                item.content_hash,
+            )
+
+    # -- committing
+
+    def _commit_loop(self) -> None:
+        ended = False
+        while not ended:
+            first = self._outcomes.get()
+            if first is None:
+                return
+            batch = [first]
+            while len(batch) < COMMIT_BATCH:
+                try:
+                    item = self._outcomes.get_nowait()
+                except queue.Empty:
+                    break
+                if item is None:
+                    ended = True
+                    break
+                batch.append(item)
+            self._commit(batch)
+
+    def _commit(self, batch: list[tuple[Outcome, bytes | None]]) -> None:
+        outcomes = [outcome for outcome, _ in batch]
+        while True:
+            try:
+                changes = commit(self._store, outcomes)
+                break
+            except (apsw.FullError, apsw.IOError) as error:
+                if self.failure is None:
+                    log.error("the library cannot be written; trying again", error=str(error))
+                self.failure = f"the library cannot be written: {error}"
+                if self._stopping:
+                    return
+                time.sleep(RETRY_S)
+            except apsw.Error as error:
+                self._on_damage(error)
+                return
+        if self.failure is not None and self.failure.startswith("the library"):
+            log.info("the library can be written again")
+            self.failure = None
+        for failed in changes.new_problems:
+            log.warning(
+                "a file cannot be indexed",
+                path=failed.job.path,
+                reason=failed.reason,
+                detail=failed.detail,
+            )
+        self._on_changes(changes)
+        again = [job for j in changes.asked_again if (job := self._store.job(j.id)) is not None]
+        with self._condition:
+            self._in_hand -= len(batch) - len(again)
+            self._ready.extend(again)
+            for _, content_hash in batch:
+                if content_hash is not None:
+                    self._ready.extend(self._contents.pop(content_hash, []))
+            self._condition.notify_all()
