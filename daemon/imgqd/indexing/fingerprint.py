@@ -1,0 +1,124 @@
+"""The pixel hash: equal for two files when what they show is the same.
+
+Where the container allows, it is made from the compressed image data alone, skipping everything
+that does not change what is shown (EXIF, XMP, IPTC, comments, thumbnails), which costs one pass over
+the bytes and no decoding. Other formats are hashed by their decoded pixels. A picture compressed
+again has another hash even if its pixels are equal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SIZE = 16
+_MAX_SEGMENTS = 20_000
+# Inside entropy-coded data FF is followed by 00 (stuffing) or RSTn; anything else is a marker.
+_MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
+_PNG_CHUNKS = frozenset(
+    {b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"gAMA", b"iCCP", b"sRGB", b"cHRM", b"cICP"}
+)
+_WEBP_CHUNKS = frozenset({b"VP8 ", b"VP8L", b"ALPH", b"ICCP", b"ANMF"})
+
+
+class _Hash(Protocol):
+    def update(self, data: bytes | memoryview, /) -> None: ...
+
+    def digest(self) -> bytes: ...
+
+
+def _new(kind: bytes, orientation: int) -> _Hash:
+    digest = hashlib.blake2b(kind, digest_size=SIZE)
+    digest.update(bytes([orientation if 1 <= orientation <= 8 else 1]))
+    return digest
+
+
+def of_file(word: str, data: bytes, orientation: int) -> bytes | None:
+    """The hash from the file's bytes; None when this format must be hashed by its pixels."""
+    if word == "jpeg":
+        return _jpeg(data, orientation)
+    if word == "png":
+        return _png(data, orientation)
+    if word == "webp":
+        return _webp(data, orientation)
+    return None
+
+
+def of_pixels(image: Image.Image, orientation: int) -> bytes:
+    """The hash of decoded pixels (before any orientation is applied), mode, size and palette."""
+    digest = _new(b"pixels", orientation)
+    digest.update(repr((image.mode, image.size, image.info.get("transparency"))).encode())
+    if image.mode == "P":
+        digest.update(bytes(image.getpalette() or ()))
+    digest.update(image.tobytes())
+    return digest.digest()
+
+
+def _jpeg(data: bytes, orientation: int) -> bytes:
+    digest = _new(b"jpeg", orientation)
+    view = memoryview(data)
+    at = 2
+    for _ in range(_MAX_SEGMENTS):
+        found = _MARKER.search(data, at)
+        if found is None:
+            break
+        if found.start() > at:
+            digest.update(view[at : found.start()])
+        marker = data[found.end() - 1]
+        at = found.end()
+        if marker == 0xD9:
+            # What follows the end of the image (a second picture, a video) is not shown.
+            return digest.digest()
+        if marker in (0x01, 0xD8):
+            continue
+        end = at + max(2, int.from_bytes(data[at : at + 2], "big"))
+        if _shapes_jpeg(marker, data[at + 2 : at + 14]):
+            digest.update(bytes([marker]))
+            digest.update(view[at:end])
+        at = end
+    digest.update(view[at:])
+    return digest.digest()
+
+
+def _shapes_jpeg(marker: int, payload: bytes) -> bool:
+    """Whether a segment bears on the pixels: all but comments and APPn, save colour profiles."""
+    if marker == 0xE2:
+        return payload.startswith(b"ICC_PROFILE\x00")
+    if marker == 0xEE:
+        return payload.startswith(b"Adobe")
+    return not (0xE0 <= marker <= 0xEF or marker == 0xFE)
+
+
+def _png(data: bytes, orientation: int) -> bytes:
+    digest = _new(b"png", orientation)
+    view = memoryview(data)
+    at = 8
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        kind = data[at + 4 : at + 8]
+        if kind in _PNG_CHUNKS:
+            if kind == b"IDAT":
+                # How the stream is cut into chunks shows nothing.
+                digest.update(view[at + 8 : at + 8 + length])
+            else:
+                digest.update(view[at : at + 8 + length])
+        elif kind == b"IEND":
+            break
+        at += 12 + length
+    return digest.digest()
+
+
+def _webp(data: bytes, orientation: int) -> bytes:
+    digest = _new(b"webp", orientation)
+    view = memoryview(data)
+    at = 12
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        if data[at : at + 4] in _WEBP_CHUNKS:
+            digest.update(view[at : at + 8 + length])
+        at += 8 + length + (length & 1)
+    return digest.digest()
