@@ -154,8 +154,8 @@ def _apply(store: Store, connection: apsw.Connection, outcome: Outcome, changes:
         picture_id = known or store._insert_picture(
             connection, outcome.content_hash, outcome.signature.size, outcome.metadata
         )
-        store._put_vector(connection, picture_id, outcome.model_id, outcome.vector)
-        changes.vectors[picture_id] = np.asarray(outcome.vector, dtype=np.float32)
+        if store._put_vector(connection, picture_id, outcome.model_id, outcome.vector):
+            changes.vectors[picture_id] = np.asarray(outcome.vector, dtype=np.float32)
     return _link(store, connection, path, outcome.signature, "indexed", picture_id, changes)
 
 

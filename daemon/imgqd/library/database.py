@@ -204,6 +204,12 @@ class Database:
         )
         return self._generation
 
+    def advance_generation(self, beyond: int) -> None:
+        """Moves the generation past one that was given out before (by a library that was lost)."""
+        with self.write() as connection:
+            self._generation = max(self._generation, beyond)
+            self.bump(connection)
+
     @property
     def generation(self) -> int:
         """Grows with every change of what an answer can show."""

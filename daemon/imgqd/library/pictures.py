@@ -23,6 +23,9 @@ _METADATA = (
     " title, description, keywords, rating"
 )
 
+# "A deletion that is undone within a month" keeps its tags.
+KEEP_ADDED_S = 31 * 86400.0
+
 
 def _metadata_row(metadata: Metadata) -> tuple[Any, ...]:
     latitude, longitude = metadata.gps if metadata.gps else (None, None)
@@ -223,8 +226,12 @@ class Pictures(Database):
         return found
 
     def purge_orphans(self, older_than: float, limit: int = 500) -> int:
-        """Deletes orphans whose last file went before `older_than` (seconds since the epoch)."""
+        """Deletes orphans whose last file went before `older_than` (seconds since the epoch).
+
+        What a person added to them is kept aside for KEEP_ADDED_S.
+        """
         with self.write() as connection:
+            connection.execute("DELETE FROM keepsakes WHERE until < ?", (time.time(),))
             gone = [
                 row[0]
                 for row in connection.execute(
@@ -232,6 +239,8 @@ class Pictures(Database):
                 )
             ]
             keys = json.dumps(gone)
+            for content_hash, data in list(self.added_by_person(keys, connection)):
+                self.keep(connection, content_hash, data)
             for table, column in (
                 ("vectors", "picture_id"),
                 ("tags", "picture_id"),
@@ -243,17 +252,59 @@ class Pictures(Database):
                 )
         return len(gone)
 
+    # -- what a person added
+
+    def added_by_person(
+        self, keys: str | None = None, connection: apsw.Connection | None = None
+    ) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        """(content hash, {"tags": [..]}) of pictures to which something was added.
+
+        `keys` is a JSON list of picture ids; None means all.
+        """
+        rows = (connection or self.reader()).execute(
+            "SELECT content_hash, json_group_array(tag) FROM tags t JOIN pictures p"
+            " ON p.id = t.picture_id WHERE ?1 IS NULL OR p.id IN (SELECT value FROM json_each(?1))"
+            " GROUP BY p.id",
+            (keys,),
+        )
+        for content_hash, tags in rows:
+            yield bytes(content_hash), {"tags": json.loads(tags)}
+
+    def keep(self, connection: apsw.Connection, content_hash: bytes, data: dict[str, Any]) -> None:
+        """Sets aside what a person added, until the content is seen again."""
+        connection.execute(
+            "INSERT OR REPLACE INTO keepsakes VALUES (?, ?, ?)",
+            (content_hash, json.dumps(data), time.time() + KEEP_ADDED_S),
+        )
+
+    def _bring_back(
+        self, connection: apsw.Connection, picture_id: int, content_hash: bytes
+    ) -> None:
+        """Gives a picture that is seen again what a person once added to its content."""
+        kept = connection.execute(
+            "SELECT data FROM keepsakes WHERE content_hash = ?", (content_hash,)
+        ).get
+        if kept is None:
+            return
+        connection.executemany(
+            "INSERT OR IGNORE INTO tags VALUES (?, ?)",
+            [(picture_id, tag) for tag in json.loads(kept).get("tags", ())],
+        )
+        connection.execute("DELETE FROM keepsakes WHERE content_hash = ?", (content_hash,))
+
     # -- parts of the pipeline's transaction (commit.py)
 
     def _put_vector(
         self, connection: apsw.Connection, picture_id: int, model_id: int, vector: Vectors
-    ) -> None:
+    ) -> bool:
+        """Stores a vector of a picture that exists; False when it had one, which stays."""
         connection.execute(
             "INSERT INTO vectors (picture_id, model_id, vector)"
             " SELECT id, ?2, ?3 FROM pictures WHERE id = ?1"
-            " ON CONFLICT (model_id, picture_id) DO UPDATE SET vector = excluded.vector",
+            " ON CONFLICT (model_id, picture_id) DO NOTHING",
             (picture_id, model_id, vector.astype(np.float16).tobytes()),
         )
+        return bool(connection.changes())
 
     def _insert_picture(
         self, connection: apsw.Connection, content_hash: bytes, size: int, metadata: Metadata
@@ -264,7 +315,9 @@ class Pictures(Database):
             f" VALUES ({', '.join('?' * 16)})",
             (content_hash, size, *_metadata_row(metadata)),
         )
-        return connection.last_insert_rowid()
+        picture_id = connection.last_insert_rowid()
+        self._bring_back(connection, picture_id, content_hash)
+        return picture_id
 
     def _update_picture(
         self,

@@ -117,3 +117,11 @@ CREATE TABLE tags (
     PRIMARY KEY (picture_id, tag)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tags_tag ON tags (tag);
+
+-- What a person added to pictures that are gone (or not read again yet, after a restore from the
+-- backup): it comes back with the content. `until` is when it may be forgotten.
+CREATE TABLE keepsakes (
+    content_hash BLOB PRIMARY KEY,
+    data         TEXT NOT NULL,
+    until        REAL NOT NULL
+) STRICT, WITHOUT ROWID;

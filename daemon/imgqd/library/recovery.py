@@ -1,0 +1,129 @@
+"""What happens when the library database is damaged: it is moved aside, and what only it knew comes
+back from a small rolling backup. Pictures and vectors are not backed up: the disk has them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+from typing import Any
+
+import structlog
+
+from imgqd.library.database import DamagedError
+from imgqd.library.store import Store
+
+log = structlog.get_logger("library")
+
+BACKUP_VERSION = 1
+
+
+def backup_path(database: str, number: int = 0) -> str:
+    """Where the backup of a database is: number 0 the newest, 1 the one before it."""
+    return f"{database}.backup.json" + (f".{number}" if number else "")
+
+
+def write_backup(store: Store) -> None:
+    """Writes what only the database knows beside it; the backup before is kept as well."""
+    added = list(store.added_by_person())
+    kept = [
+        (bytes(row[0]), json.loads(row[1]))
+        for row in store.read("SELECT content_hash, data FROM keepsakes")
+    ]
+    content = {
+        "version": BACKUP_VERSION,
+        "written": time.time(),
+        "library_id": store.library_id,
+        "generation": store.generation,
+        "reserved_ids": store.reserved_ids,
+        "model_spec": store.get_meta("model_spec"),
+        "folders": [
+            {
+                "path": base64.b64encode(folder.path).decode(),
+                "filesystem": folder.filesystem,
+                "inode": folder.inode,
+                "exclude": list(folder.exclude),
+            }
+            for folder in store.folders()
+        ],
+        "added": [{"content_hash": c.hex(), **data} for c, data in kept + added],
+    }
+    target = backup_path(store.path)
+    temporary = target + ".new"
+    with open(temporary, "w", encoding="utf-8") as stream:
+        json.dump(content, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    if os.path.exists(target):
+        os.replace(target, backup_path(store.path, 1))
+    os.replace(temporary, target)
+
+
+def open_library(path: str) -> tuple[Store, str | None]:
+    """Opens the library; a damaged one is moved aside and made anew from the backup.
+
+    Returns the store and, when something was wrong, a text for people. Raises DatabaseError for
+    one that a newer imgq wrote, which is not touched.
+    """
+    try:
+        return Store(path), None
+    except DamagedError as error:
+        aside = move_aside(path)
+        store = Store(path)
+        text = (
+            f"{error.message}; it was moved to {aside}, and a new library is made from the backup"
+            " and from the disk"
+        )
+        restored = _restore(store)
+        if not restored:
+            text += "; no backup could be read: add your folders again with `imgqd add`"
+        log.error("the library was damaged", detail=text)
+        return store, text
+
+
+def move_aside(path: str) -> str:
+    """Renames a damaged database and its companions; returns the new name."""
+    aside = f"{path}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
+    for suffix in ("", "-wal", "-shm"):
+        if os.path.exists(path + suffix):
+            os.replace(path + suffix, aside + suffix)
+    return aside
+
+
+def _restore(store: Store) -> bool:
+    for number in (0, 1):
+        try:
+            with open(backup_path(store.path, number), encoding="utf-8") as stream:
+                content = json.load(stream)
+            if content["version"] != BACKUP_VERSION:
+                continue
+            _apply(store, content)
+            return True
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("a backup of the library cannot be used", number=number, error=repr(error))
+    return False
+
+
+def _apply(store: Store, content: dict[str, Any]) -> None:
+    folders = [(base64.b64decode(entry["path"]), entry) for entry in content["folders"]]
+    added = [(bytes.fromhex(entry.pop("content_hash")), entry) for entry in content["added"]]
+    last = max(int(content["reserved_ids"]), store.reserved_ids)
+    for path, entry in folders:
+        store.add_folder(
+            path,
+            filesystem=entry["filesystem"],
+            inode=entry["inode"],
+            exclude=entry["exclude"],
+        )
+    with store.write(durable=True) as connection:
+        for content_hash, data in added:
+            store.keep(connection, content_hash, data)
+    store.skip_ids_to(last)
+    store.reserve_ids(last + 1)
+    store.advance_generation(int(content["generation"]))
+    if content["model_spec"]:
+        store.set_meta("model_spec", content["model_spec"])
