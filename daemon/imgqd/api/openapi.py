@@ -1,0 +1,210 @@
+"""The OpenAPI 3.1 document of /v1/: which routes there are, what they take and what they answer.
+
+The schemas themselves are in schemas.py. Tests hold every live answer against this document and
+compare its routes with those that are served.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from imgqd import __version__
+from imgqd.api.events import KINDS
+from imgqd.api.schemas import COMPONENTS, ID_MAX, Schema, ref
+
+ERRORS = {
+    400: "the request makes no sense; the message says which part",
+    401: "over TCP: no token, or a wrong one",
+    403: "not for this caller: another user, a foreign Host or Origin",
+    404: "there is no such thing",
+    405: "not with this method",
+    408: "the body came too slowly",
+    413: "the body is too large",
+    500: "the daemon failed; its log says more",
+    503: "not now: starting, stopping, busy, or the model is still being made",
+}
+
+_ID = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "the picture's stable id",
+    "schema": {"type": "integer", "minimum": 0, "maximum": ID_MAX},
+}
+_SIDE = {
+    "name": "side",
+    "in": "query",
+    "description": "the longer side is at most this many pixels",
+    "schema": {"type": "integer", "minimum": 16, "maximum": 2048, "default": 256},
+}
+
+
+def _operation(
+    operation_id: str,
+    summary: str,
+    answer: str | dict[str, Any],
+    *,
+    body: str | None = None,
+    body_needed: bool = False,
+    parameters: list[Schema] | None = None,
+    description: str = "",
+    extra: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    content = {"application/json": {"schema": ref(answer)}} if isinstance(answer, str) else answer
+    responses: dict[str, Any] = {"200": {"description": summary, "content": content}}
+    responses.update(extra or {})
+    for status in ERRORS:
+        responses[str(status)] = {"$ref": f"#/components/responses/Error{status}"}
+    operation: dict[str, Any] = {
+        "operationId": operation_id,
+        "summary": summary,
+        "responses": responses,
+    }
+    if description:
+        operation["description"] = description
+    if parameters:
+        operation["parameters"] = parameters
+    if body:
+        operation["requestBody"] = {
+            "required": body_needed,
+            "content": {"application/json": {"schema": ref(body)}},
+        }
+    return operation
+
+
+PATHS: dict[str, dict[str, Any]] = {
+    "/v1/openapi.json": {
+        "get": _operation(
+            "describe", "This document.", {"application/json": {"schema": {"type": "object"}}}
+        )
+    },
+    "/v1/search": {
+        "post": _operation(
+            "search",
+            "Pictures like the terms, best first.",
+            "SearchAnswer",
+            body="SearchRequest",
+            body_needed=True,
+            description="Terms are summed by weight. The body may have 100 MB, for examples.",
+        )
+    },
+    "/v1/status": {"get": _operation("status", "What the daemon is doing.", "Status")},
+    "/v1/folders": {
+        "get": _operation("folders", "The watched folders.", "Folders"),
+        "post": _operation(
+            "addFolders",
+            "Watches folders; answers with all of them.",
+            "Folders",
+            body="FoldersRequest",
+            body_needed=True,
+        ),
+        "delete": _operation(
+            "removeFolders",
+            "Forgets folders; answers with those that are left.",
+            "Folders",
+            body="PathsRequest",
+            body_needed=True,
+        ),
+    },
+    "/v1/sync": {
+        "post": _operation(
+            "sync",
+            "Waits until every change made on disk before is searchable, or a problem.",
+            "SyncAnswer",
+            body="SyncRequest",
+        )
+    },
+    "/v1/problems": {"get": _operation("problems", "Files that could not be indexed.", "Problems")},
+    "/v1/retry": {
+        "post": _operation("retry", "Tries problems again.", "Retried", body="RetryRequest")
+    },
+    "/v1/pictures/{id}": {
+        "get": _operation("picture", "One picture.", "Picture", parameters=[_ID])
+    },
+    "/v1/pictures/{id}/thumbnail": {
+        "get": _operation(
+            "thumbnail",
+            "One picture, small.",
+            {"image/webp": {"schema": {"type": "string", "contentMediaType": "image/webp"}}},
+            parameters=[_ID, _SIDE],
+            description="Has an ETag; answers 304 to the same one in If-None-Match.",
+            extra={"304": {"description": "the picture has not changed"}},
+        )
+    },
+    "/v1/model": {
+        "get": _operation("model", "The model in use.", "Model"),
+        "put": _operation(
+            "setModel",
+            "Changes the model; pictures are embedded again in the background.",
+            "Model",
+            body="ModelRequest",
+            body_needed=True,
+        ),
+    },
+    "/v1/verify": {
+        "post": _operation(
+            "verify",
+            "Compares database, index and disk; mends what differs when asked to.",
+            "Verified",
+            body="VerifyRequest",
+        )
+    },
+    "/v1/config": {"get": _operation("config", "The settings in effect.", "Config")},
+    "/v1/events": {
+        "get": _operation(
+            "events",
+            "Events as they happen, until either side ends it.",
+            {"text/event-stream": {"schema": {"type": "string"}}},
+            description="Server-sent events: each `data` is a JSON object. Kinds:\n\n"
+            + "\n".join(f"- `{kind}`: {meaning}" for kind, meaning in KINDS.items()),
+        )
+    },
+    "/v1/metrics": {
+        "get": _operation(
+            "metrics", "Prometheus text.", {"text/plain": {"schema": {"type": "string"}}}
+        )
+    },
+    "/v1/stop": {
+        "post": _operation("stop", "Asks the daemon to stop.", "Stopping", body="EmptyRequest")
+    },
+}
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The whole document. Callers do not change it."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "imgq",
+            "version": __version__,
+            "license": {"name": "MIT", "identifier": "MIT"},
+            "description": (
+                "The picture-search daemon of this machine's user. On the Unix socket the caller "
+                "is known by its user id; over loopback TCP a token is needed. A path that is not "
+                "valid UTF-8 has replacement characters, and its exact bytes in base64 in "
+                "`path_b64` beside it."
+            ),
+        },
+        "servers": [{"url": "/", "description": "the socket, or http://127.0.0.1:PORT"}],
+        "security": [{}, {"token": []}],
+        "paths": PATHS,
+        "components": {
+            "schemas": COMPONENTS,
+            "responses": {
+                f"Error{status}": {
+                    "description": meaning,
+                    "content": {"application/json": {"schema": ref("Error")}},
+                }
+                for status, meaning in ERRORS.items()
+            },
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "the content of the file `token` beside the socket",
+                }
+            },
+        },
+    }

@@ -1,0 +1,256 @@
+"""The JSON Schemas of every request and answer: the `components` of the OpenAPI document.
+
+Requests allow nothing that is not listed, and are checked against these very schemas. Answers may
+grow: more keys can appear in them at any time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+ID_MAX = 2**63 - 1
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def text(description: str = "", **more: Any) -> Schema:
+    return {"type": "string", **({"description": description} if description else {}), **more}
+
+
+def number(description: str = "", **more: Any) -> Schema:
+    return {"type": "number", **({"description": description} if description else {}), **more}
+
+
+def integer(description: str = "", **more: Any) -> Schema:
+    return {"type": "integer", **({"description": description} if description else {}), **more}
+
+
+def boolean(description: str = "", **more: Any) -> Schema:
+    return {"type": "boolean", **({"description": description} if description else {}), **more}
+
+
+def listed(items: Schema, description: str = "", **more: Any) -> Schema:
+    described = {"description": description} if description else {}
+    return {"type": "array", "items": items, **described, **more}
+
+
+def nullable(kind: str, description: str = "") -> Schema:
+    return {"type": [kind, "null"], **({"description": description} if description else {})}
+
+
+def request(properties: Schema, required: tuple[str, ...] = (), **more: Any) -> Schema:
+    closed = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**closed, **({"required": list(required)} if required else {}), **more}
+
+
+def answer(required: Schema, optional: Schema | None = None, **more: Any) -> Schema:
+    """An object in which all of `required` are present; others may be added."""
+    properties = {**required, **(optional or {})}
+    return {"type": "object", "properties": properties, "required": list(required), **more}
+
+
+PATHS = listed(ref("PathInput"), "absolute paths", minItems=1, maxItems=1000)
+PATH_B64 = {"path_b64": text("the exact bytes, where `path` is not valid UTF-8")}
+TIMEOUT = number("seconds to wait at most", minimum=0, maximum=604_800)
+
+REQUESTS: dict[str, Schema] = {
+    "PathInput": {
+        "description": "a path: text, or base64 of its bytes where it is not valid UTF-8",
+        "anyOf": [
+            text(minLength=1, maxLength=16_384),
+            request({"path_b64": text(minLength=1, maxLength=32_768)}, ("path_b64",)),
+            request({"path": text(minLength=1, maxLength=16_384)}, ("path",)),
+        ],
+    },
+    "Term": request(
+        {
+            "text": text("what the picture shows", maxLength=10_000),
+            "image": text("an example picture: its file in base64", contentEncoding="base64"),
+            "id": integer("an example picture: its id in the library", minimum=0, maximum=ID_MAX),
+            "url": text("an example picture: where to fetch it (not over TCP)", maxLength=8192),
+            "name": text("what to call the example in messages", maxLength=4096),
+            "weight": number("how much this term counts", minimum=-1000, maximum=1000, default=1),
+            "negative": boolean("what the pictures must not show", default=False),
+        },
+        oneOf=[{"required": [name]} for name in ("text", "image", "id", "url")],
+    ),
+    "SearchRequest": request(
+        {
+            "terms": listed(ref("Term"), "what to look for, summed by weight", maxItems=1000),
+            "top": integer("how many results", minimum=1, maximum=1000, default=10),
+            "offset": integer("how many to leave out first", minimum=0, maximum=100_000, default=0),
+            "in": listed(ref("PathInput"), "only below one of these folders", maxItems=1000),
+            "after": text("taken at or after: 2024, 2024-06-30, `2 weeks ago`", maxLength=100),
+            "before": text("taken before", maxLength=100),
+            "types": listed(text(maxLength=50), "formats: jpeg, png, heic, raw, ...", maxItems=100),
+            "camera": text("part of the camera's name", maxLength=1000),
+            "near": listed(
+                number(minimum=-180, maximum=40_000),
+                "latitude, longitude, kilometres",
+                minItems=3,
+                maxItems=3,
+            ),
+            "tags": listed(text(maxLength=1000), "all of these tags", maxItems=100),
+            "min_size": listed(
+                integer(minimum=0, maximum=1_000_000), "width, height", minItems=2, maxItems=2
+            ),
+            "orientation": text(enum=["landscape", "portrait", "square"]),
+            "min_score": number("cosine similarity", minimum=-1, maximum=1),
+            "sync": boolean("answer once every change made on disk before is searchable"),
+            "timeout_s": TIMEOUT,
+            "literal": boolean("take texts as they stand"),
+        },
+        ("terms",),
+    ),
+    "FoldersRequest": request(
+        {
+            "paths": PATHS,
+            "exclude": listed(text(minLength=1, maxLength=4096), "glob patterns", maxItems=1000),
+        },
+        ("paths",),
+    ),
+    "PathsRequest": request({"paths": PATHS}, ("paths",)),
+    "SyncRequest": request({"timeout_s": TIMEOUT}),
+    "RetryRequest": request({"paths": listed(ref("PathInput"), "default: all", maxItems=1000)}),
+    "ModelRequest": request(
+        {
+            "spec": text("see the README: auto, builtin, ARCH/PRETRAINED, ...", maxLength=4096),
+            "now": boolean("re-embed even a large library", default=False),
+        },
+        ("spec",),
+    ),
+    "VerifyRequest": request({"repair": boolean("mend what differs", default=False)}),
+    "EmptyRequest": request({}),
+}
+
+_PICTURE = {
+    "id": integer("stable: never names another picture"),
+    "path": text(),
+    "copies": listed(text(), "other files with the same content"),
+    "width": integer("as shown, in pixels"),
+    "height": integer("as shown, in pixels"),
+    "format": text(),
+    "bytes": integer(),
+    "taken": nullable("string", "ISO 8601"),
+    "modified": text("ISO 8601"),
+    "camera": nullable("string"),
+    "gps": {"type": ["array", "null"], "items": number(), "description": "latitude, longitude"},
+    "tags": listed(text()),
+}
+_MODEL = {
+    "spec": text(),
+    "id": nullable("string", "null until the first model is ready"),
+    "dim": nullable("integer"),
+    "runtime": nullable("string"),
+    "device": nullable("string"),
+    "fallback": nullable("string", "why another model than the wanted one is used"),
+}
+_PROBLEM = {
+    "path": text(),
+    "reason": text("a short stable word: corrupt, too-large, timeout, ..."),
+    "detail": text(),
+    "attempts": integer(),
+    "since": text("ISO 8601"),
+}
+
+ANSWERS: dict[str, Schema] = {
+    "Error": answer(
+        {"error": answer({"code": text("a short stable word"), "message": text("a sentence")})}
+    ),
+    "Picture": answer(_PICTURE, PATH_B64),
+    "Result": answer(
+        {"rank": integer(), "score": number("cosine similarity, -1 to 1"), **_PICTURE}, PATH_B64
+    ),
+    "SearchAnswer": answer(
+        {
+            "query": {"type": "object"},
+            "model": text("the model's id"),
+            "took_ms": number(),
+            "generation": integer("grows with every change of what an answer can show"),
+            "indexing": boolean(),
+            "results": listed(ref("Result")),
+        }
+    ),
+    "Folder": answer(
+        {
+            "path": text(),
+            "state": text(enum=["watching", "polling", "scanning", "offline"]),
+            "files": integer(),
+        },
+        {"exclude": listed(text()), **PATH_B64},
+    ),
+    "Folders": answer({"folders": listed(ref("Folder"))}),
+    "Model": answer(_MODEL),
+    "Status": answer(
+        {
+            "version": text(),
+            "pid": integer(),
+            "uptime_s": number(),
+            "state": text(enum=["starting", "indexing", "idle", "stopping"]),
+            "model": ref("Model"),
+            "pictures": integer("distinct contents that are indexed"),
+            "files": integer("paths that look like pictures"),
+            "pending": integer(),
+            "problems": integer(),
+            "generation": integer(),
+            "folders": listed(ref("Folder")),
+            "index": answer({"kind": text(), "vectors": integer(), "rebuilding": boolean()}),
+            "queries": answer(
+                {
+                    "count": integer(),
+                    "p50_ms": nullable("number", "of the last 1000; null before the first"),
+                    "p95_ms": nullable("number"),
+                }
+            ),
+            "memory_bytes": integer(),
+        },
+        {
+            "library_id": text(),
+            "home": text(),
+            "progress": answer(
+                {"done": integer(), "total": integer(), "stage": text(), "detail": text()}
+            ),
+        },
+    ),
+    "SyncAnswer": answer(
+        {
+            "in_sync": boolean(),
+            "offline": listed(text(), "folders that were left out"),
+            "pending": integer(),
+            "paused": boolean(),
+        }
+    ),
+    "Problem": answer(_PROBLEM, PATH_B64),
+    "Problems": answer({"problems": listed(ref("Problem"))}),
+    "Retried": answer({"retried": integer()}),
+    "Verified": answer(
+        {
+            "ok": boolean("nothing differs (any more)"),
+            "differences": listed(
+                answer({"kind": text(), "detail": text()}, {"path": text(), **PATH_B64})
+            ),
+        }
+    ),
+    "Config": answer(
+        {
+            "settings": listed(
+                answer(
+                    {
+                        "name": text(),
+                        "value": {},
+                        "default": {},
+                        "source": text("default, file, environment, flag or library"),
+                        "help": text(),
+                    }
+                )
+            )
+        }
+    ),
+    "Stopping": answer({"stopping": boolean()}),
+}
+
+COMPONENTS: dict[str, Schema] = {**REQUESTS, **ANSWERS}

@@ -1,0 +1,191 @@
+"""The listeners: the Unix socket of this user, and loopback TCP where it is switched on.
+
+Binds them so that nobody else can connect even for a moment, says in endpoint.json where they are,
+and takes all of it back when stopping. The caller holds the instance lock (lock.py): that is what
+makes an existing socket file a leftover.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import stat
+import sys
+from collections.abc import Sequence
+
+import structlog
+from aiohttp import web
+
+from imgq.locations import Locations, make_private, write_endpoint
+from imgqd.api.auth import Gate, TcpGate, TokenFile, UnixGate
+from imgqd.api.guard import ConnectionPool, GuardedHandler, Limits
+from imgqd.api.routes import Api
+from imgqd.api.service import Service
+from imgqd.errors import AlreadyRunningError, ImgqError, UnavailableError, UsageError
+from imgqd.metrics import Metrics
+
+log = structlog.get_logger()
+
+LOOPBACK = "127.0.0.1"
+BACKLOG = 512
+
+
+class ApiServer:
+    """Serves `service` from `start` to `stop`. Belongs to the event loop."""
+
+    def __init__(
+        self,
+        service: Service,
+        locations: Locations,
+        *,
+        http_port: int = 0,
+        metrics: Metrics | None = None,
+        limits: Limits | None = None,
+        inherited: Sequence[socket.socket] = (),
+    ) -> None:
+        """`inherited` are listening Unix sockets from a service manager, used instead of our own."""
+        self._locations = locations
+        self._http_port = http_port
+        self._limits = limits or Limits()
+        self._inherited = list(inherited)
+        self._api = Api(service, metrics, self._limits)
+        self._runner: web.AppRunner | None = None
+        self._servers: list[asyncio.Server] = []
+        self._socket_inode: int | None = None
+        self.http: str | None = None
+
+    async def start(self) -> None:
+        """Listens. Raises ImgqError saying why it cannot; nothing is left behind then."""
+        try:
+            self._runner = web.AppRunner(
+                self._api.application(), handler_cancellation=True, shutdown_timeout=2.0
+            )
+            await self._runner.setup()
+            if sys.platform != "win32":
+                for listener in self._inherited or [self._bind_unix()]:
+                    await self._listen(listener, UnixGate())
+            if self._http_port:
+                listener = bind_loopback(self._http_port)
+                port = listener.getsockname()[1]
+                make_private(self._locations.runtime)
+                token = TokenFile(self._locations.token)
+                token.value()
+                await self._listen(listener, TcpGate(port, token))
+                self.http = f"http://{LOOPBACK}:{port}"
+            write_endpoint(
+                self._locations.endpoint,
+                socket=None if sys.platform == "win32" else self._locations.socket,
+                http=self.http,
+                pid=os.getpid(),
+            )
+        except BaseException as error:
+            await self.stop()
+            if isinstance(error, OSError):
+                raise UnavailableError(f"cannot listen: {error}", code="listen") from error
+            raise
+
+    async def stop(self) -> None:
+        """Accepts nothing more, lets answers be finished for a moment, then ends everything."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        self._forget_socket()
+        for subscription in list(self._api.subscriptions):
+            subscription.close()
+        self._api.lanes.slow.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        self._api.lanes.close()
+
+    def _bind_unix(self) -> socket.socket:
+        make_private(self._locations.runtime)
+        listener = bind_unix(self._locations.socket)
+        self._socket_inode = os.stat(self._locations.socket).st_ino
+        return listener
+
+    async def _listen(self, listener: socket.socket, gate: Gate) -> None:
+        assert self._runner is not None and self._runner.server is not None
+        server, limits = self._runner.server, self._limits
+        pool = ConnectionPool(limits.connections)
+
+        def connection() -> GuardedHandler:
+            return GuardedHandler(server, gate=gate, pool=pool, limits=limits)
+
+        loop = asyncio.get_running_loop()
+        create = loop.create_server if gate.remote else loop.create_unix_server
+        self._servers.append(await create(connection, sock=listener, backlog=BACKLOG))
+        log.info("listening", address=str(listener.getsockname()))
+
+    def _forget_socket(self) -> None:
+        """Removes what says where we are, unless it is another daemon's by now."""
+        if self._socket_inode is None:
+            return
+        with contextlib.suppress(OSError):
+            if os.stat(self._locations.socket).st_ino == self._socket_inode:
+                os.unlink(self._locations.socket)
+        with contextlib.suppress(OSError):
+            os.unlink(self._locations.endpoint)
+        self._socket_inode = None
+
+
+def bind_unix(path: str) -> socket.socket:
+    """A socket bound to `path`, mode 0600 from its first moment; the caller listens.
+
+    A leftover of a daemon that died is removed. Raises AlreadyRunningError when somebody answers
+    there, UsageError when the path is something else than a socket, OSError.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise UsageError(f"{path} is not a socket; move it away, the daemon listens there")
+        if _answers(path):
+            raise AlreadyRunningError(
+                f"another daemon answers at {path}; stop it with `imgqd stop`, or set IMGQ_HOME"
+            )
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    previous = os.umask(0o177)
+    try:
+        listener.bind(path)
+    except BaseException:
+        listener.close()
+        raise
+    finally:
+        os.umask(previous)
+    return listener
+
+
+def bind_loopback(port: int) -> socket.socket:
+    """A TCP socket on 127.0.0.1 only. Raises UsageError for a port that cannot be had."""
+    if not 0 <= port <= 65535:
+        raise UsageError(f"http_port {port} is not a port; choose one from 1024 to 65535, or 0")
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((LOOPBACK, port))
+    except OSError as error:
+        listener.close()
+        reason = "is used by another program" if error.errno == errno.EADDRINUSE else error.strerror
+        raise ImgqError(
+            f"http_port {port} on {LOOPBACK}: {reason}; choose another, or 0 to switch it off",
+            code="listen",
+        ) from error
+    return listener
+
+
+def _answers(path: str) -> bool:
+    """True when a process listens on the Unix socket at `path`."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(2.0)
+        try:
+            probe.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:
+            # No room in its queue, or not in time: somebody has it all the same.
+            return True
+    return True

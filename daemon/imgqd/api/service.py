@@ -1,0 +1,119 @@
+"""What the API needs of the daemon: one protocol, so that mypy checks both sides of the door.
+
+The daemon implements it; nothing here does work. Calls block, are thread-safe and run on the API's
+own threads; only `subscribe` belongs to the event loop.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from imgqd.records import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """How far the library has caught up. `offline` are folders that were left out."""
+
+    in_sync: bool
+    offline: list[bytes]
+    pending: int
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened: `kind` as listed in events.KINDS, `data` ready for JSON."""
+
+    kind: str
+    data: dict[str, Any]
+
+
+class Subscription(Protocol):
+    """Events as they come; iteration ends when the daemon stops."""
+
+    def __aiter__(self) -> AsyncIterator[Event]: ...
+
+    def close(self) -> None:
+        """No more events are kept for this subscriber."""
+
+
+class Service(Protocol):
+    """The daemon as the API sees it.
+
+    In every dict that is returned a value (or an item of a list) may be bytes: a path. The API
+    turns it into text, with the exact bytes in base64 beside it where they are not UTF-8.
+    All may raise ImgqError; its `status` and `code` are what the client gets.
+    """
+
+    def status(self) -> dict[str, Any]:
+        """The object of `imgqd status --json`, with `library_id`, `home` and `progress`."""
+
+    def folders(self) -> list[dict[str, Any]]:
+        """`{"path", "state", "files", "exclude"}` for each watched folder."""
+
+    def add_folders(self, paths: Sequence[bytes], exclude: Sequence[str]) -> list[dict[str, Any]]:
+        """Watches absolute `paths`; all or none. Returns all folders, as `folders` does.
+
+        Raises UsageError naming the path that does not exist, is not a directory, cannot be
+        read or is the daemon's own folder.
+        """
+
+    def remove_folders(self, paths: Sequence[bytes]) -> list[dict[str, Any]]:
+        """Forgets them. Raises NotFoundError for a folder that is not watched."""
+
+    def sync(self, timeout_s: float | None) -> SyncResult:
+        """Returns once every change made on disk before the call is answered for."""
+
+    def search(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answers a request of the form of openapi's SearchRequest. Raises UsageError."""
+
+    def problems(self) -> list[Problem]: ...
+
+    def retry(self, paths: Sequence[bytes] | None) -> int:
+        """Tries problems again: all of them, or those at or below `paths`. Returns how many."""
+
+    def picture(self, picture_id: int) -> dict[str, Any]:
+        """One result object, without rank and score. Raises NotFoundError."""
+
+    def thumbnail(self, picture_id: int, side: int) -> tuple[bytes, str]:
+        """A WebP picture whose longer side is at most `side` pixels, and its entity tag."""
+
+    def model(self) -> dict[str, Any]:
+        """The model in use: `spec`, `id`, `dim`, `runtime`, `device`, `fallback` and more."""
+
+    def set_model(self, spec: str, now: bool) -> dict[str, Any]:
+        """Changes the model; re-embedding goes on in the background. Raises ModelError."""
+
+    def verify(self, repair: bool) -> dict[str, Any]:
+        """`{"ok", "differences": [{"kind", "detail", "path"?, "repaired"}]}`."""
+
+    def config(self) -> list[dict[str, Any]]:
+        """`{"name", "value", "source", "default", "help"}` for each setting."""
+
+    def metrics(self) -> str:
+        """Prometheus text; see imgqd.metrics."""
+
+    def subscribe(self) -> Subscription:
+        """Called on the event loop; see events.EventHub."""
+
+    def stop(self) -> None:
+        """Asks the daemon to stop and returns at once."""
+
+
+_cancelled: ContextVar[threading.Event | None] = ContextVar("imgqd_cancelled", default=None)
+
+
+def cancelled() -> bool:
+    """True when whoever asked has gone away: long work may stop. False outside of a request."""
+    event = _cancelled.get()
+    return event is not None and event.is_set()
+
+
+def set_cancellation(event: threading.Event) -> None:
+    """Makes `cancelled` look at `event`, in this context only."""
+    _cancelled.set(event)
