@@ -97,6 +97,7 @@ class ModelRoom:
         self._now = False
         self._catch_up = False
         self._stopping = False
+        self._filling = False
         self.work = Work("load", "starting")
         self.fallback: str | None = None
         self.available: str | None = None
@@ -156,6 +157,11 @@ class ModelRoom:
         with self._condition:
             self._catch_up = True
             self._condition.notify_all()
+
+    def gaps(self) -> int:
+        """How many pictures wait for a vector of the model that answers, as far as it is known."""
+        work = self.work
+        return max(0, work.total - work.done) if self._filling else 0
 
     def start(self) -> None:
         """Opens the last model at once when it is sound, then sees to the wanted one."""
@@ -317,8 +323,12 @@ class ModelRoom:
             return
         missing = self._store.missing_count(serving.model_id)
         if missing:
-            self._embed_missing(serving.encoding, missing, "embedding", called_off)
-            serving.keeper.add_missing()
+            self._filling = True
+            try:
+                self._embed_missing(serving.encoding, missing, "embedding", called_off)
+                serving.keeper.add_missing()
+            finally:
+                self._filling = False
 
     def _image_encoder(self, artifact: Artifact) -> ImageEncoder:
         return ImageEncoder(

@@ -70,6 +70,7 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "verify_deadline_ms", 40, "how long an answer may wait for lstat of its hits", minimum=1
     ),
+    Setting("thumbnail_cache_mb", 512, "how large the cache of thumbnails may grow", minimum=1),
     Setting(
         "log_level", "info", "how much is logged", choices=("debug", "info", "warning", "error")
     ),

@@ -96,6 +96,8 @@ class Pipeline:
         self._decoded: queue.Queue[_Ready | None] = queue.Queue(maxsize=64)
         self._outcomes: queue.Queue[tuple[Outcome, bytes | None] | None] = queue.Queue()
         self._decoding = 0
+        # Held from the transaction to the end of `on_changes`: what is committed is searchable.
+        self._applying = threading.Lock()
         self.encoded = 0
         self.failure: str | None = None
         self._lookers = [
@@ -155,6 +157,11 @@ class Pipeline:
         """Returns after the next commit, or after `timeout` seconds."""
         with self._condition:
             self._condition.wait(timeout)
+
+    def settle(self) -> None:
+        """Returns when a commit that was under way has reached the index as well."""
+        with self._applying:
+            pass
 
     # -- taking jobs in hand
 
@@ -358,7 +365,8 @@ class Pipeline:
                     ended = True
                     break
                 batch.append(item)
-            self._commit(batch)
+            with self._applying:
+                self._commit(batch)
 
     def _commit(self, batch: list[tuple[Outcome, bytes | None]]) -> None:
         outcomes = [outcome for outcome, _ in batch]

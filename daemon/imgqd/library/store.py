@@ -347,6 +347,17 @@ class Store(Pictures):
         with self.write() as connection:
             connection.execute("DELETE FROM problems WHERE path = ?", (path,))
 
+    def retry(self, paths: Iterable[bytes]) -> None:
+        """Asks for another look at problems, even where the file has not changed since."""
+        wanted = list(paths)
+        with self.write() as connection:
+            connection.executemany(
+                "UPDATE files SET state = 'pending' WHERE name = ? AND state = 'problem'"
+                " AND directory_id = (SELECT id FROM directories WHERE path = ?)",
+                [os.path.split(path)[::-1] for path in wanted],
+            )
+        self.enqueue(wanted)
+
     # -- totals
 
     def counts(self) -> Counts:

@@ -1,0 +1,205 @@
+"""The daemon: what is started in which order, and stopped in the reverse of it. Nothing else.
+
+Lock, database, decoders, pipeline, models and index, socket, ready; then the folders are walked in
+the background. What can be asked of it is in operations.py, how it is asked in api/.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from imgq.locations import Locations, make_private
+from imgqd.api.events import EventHub
+from imgqd.api.server import ApiServer
+from imgqd.errors import ImgqError
+from imgqd.indexing.decode import DecoderPool
+from imgqd.indexing.look import Looker
+from imgqd.indexing.pipeline import Pipeline
+from imgqd.library.commit import Changes
+from imgqd.library.database import DamagedError
+from imgqd.library.reconcile import Reconciler
+from imgqd.library.recovery import move_aside, open_library, write_backup
+from imgqd.metrics import Metrics
+from imgqd.operations import Operations
+from imgqd.serving import ModelRoom
+from imgqd.settings import Settings
+
+log = structlog.get_logger("daemon")
+
+HOUSEKEEPING_S = 600.0
+
+
+class Daemon:
+    """One running daemon. `run` blocks until it is stopped; the caller holds the instance lock."""
+
+    def __init__(self, settings: Settings, locations: Locations) -> None:
+        self.settings = settings
+        self.locations = locations
+        self.started = time.monotonic()
+        self.stopping = threading.Event()
+        self.damaged: BaseException | None = None
+        for folder in (locations.data, locations.index, locations.thumbs):
+            make_private(folder)
+        cores = os.cpu_count() or 1
+        workers = settings.integer("workers") or min(16, cores)
+        threads = settings.integer("threads") or cores
+        self.store, self.notice = open_library(locations.database)
+        self.decoder = DecoderPool(
+            workers=workers,
+            timeout_s=settings.number("decode_timeout_s"),
+            max_pixels=settings.integer("max_pixels"),
+            memory_mb=settings.integer("decode_memory_mb"),
+            min_side=settings.integer("min_side"),
+        )
+        self.events = EventHub()
+        self.metrics = Metrics()
+        self.reconciler = Reconciler(
+            self.store,
+            settings,
+            own_folders=[
+                os.fsencode(folder)
+                for folder in (locations.data, locations.models, locations.thumbs, self.models_dir)
+            ],
+        )
+        looker = Looker(
+            self.store,
+            self.reconciler,
+            self.decoder,
+            settle_s=settings.integer("settle_ms") / 1000,
+            max_bytes=settings.integer("max_file_mb") << 20,
+            follow_links=settings.flag("follow_links"),
+            on_directory=self.reconciler.hint_directory,
+        )
+        self.pipeline = Pipeline(
+            self.store,
+            looker,
+            workers=workers,
+            on_changes=self._on_changes,
+            on_damage=self._on_damage,
+        )
+        self.models = ModelRoom(
+            self.store,
+            settings,
+            models_dir=self.models_dir,
+            index_dir=locations.index,
+            threads=threads,
+            pipeline=self.pipeline,
+            decoder=self.decoder,
+            workers=workers,
+            on_swap=lambda serving: self.events.publish(
+                "model",
+                {"spec": serving.artifact.spec, "id": serving.artifact.id, "state": "in service"},
+            ),
+        )
+        self.operations = Operations(self)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop_asked: asyncio.Event | None = None
+
+    @property
+    def models_dir(self) -> str:
+        """Where model artifacts are: the setting, else the platform's folder."""
+        return self.settings.text("models_dir") or self.locations.models
+
+    # -- life
+
+    def run(
+        self, folders: Sequence[bytes] = (), *, on_ready: Callable[[], None] = lambda: None
+    ) -> int:
+        """Serves until SIGTERM, SIGINT or a stop request; returns the exit code."""
+        return asyncio.run(self._run(folders, on_ready))
+
+    async def _run(self, folders: Sequence[bytes], on_ready: Callable[[], None]) -> int:
+        self._loop = asyncio.get_running_loop()
+        self._stop_asked = asyncio.Event()
+        if sys.platform != "win32":
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._loop.add_signal_handler(number, self._stop_asked.set)
+        server = ApiServer(
+            self.operations,
+            self.locations,
+            http_port=self.settings.integer("http_port"),
+            metrics=self.metrics,
+        )
+        try:
+            await asyncio.to_thread(self._start, folders)
+            await server.start()
+            await asyncio.to_thread(self.reconciler.start)
+            on_ready()
+            log.info("ready", home=self.locations.data, pid=os.getpid())
+            housekeeping = self._loop.create_task(self._housekeeping())
+            await self._stop_asked.wait()
+            housekeeping.cancel()
+        finally:
+            log.info("stopping")
+            self.stopping.set()
+            self.events.close()
+            await server.stop()
+            await asyncio.to_thread(self._stop)
+        return 0
+
+    def _start(self, folders: Sequence[bytes]) -> None:
+        if folders:
+            self.operations.add_folders(folders, ())
+        self.models.start()
+        self.pipeline.start()
+
+    def _stop(self) -> None:
+        self.reconciler.stop()
+        self.pipeline.stop()
+        self.models.stop()
+        self.decoder.close()
+        if self.damaged is None:
+            self.back_up()
+        self.store.close()
+        if isinstance(self.damaged, DamagedError):
+            move_aside(self.locations.database)
+
+    def ask_to_stop(self) -> None:
+        """Stops soon; from any thread."""
+        loop, asked = self._loop, self._stop_asked
+        if loop is not None and asked is not None:
+            loop.call_soon_threadsafe(asked.set)
+
+    # -- what happens meanwhile
+
+    def _on_changes(self, changes: Changes) -> None:
+        serving = self.models.current
+        if serving is not None:
+            serving.keeper.apply(changes)
+        self.operations.announce(changes)
+
+    def _on_damage(self, error: BaseException) -> None:
+        """SQLite found the database damaged while running: stop, move it aside, start again."""
+        if self.damaged is None:
+            self.damaged = error
+            log.error("the library database failed", error=str(error))
+            self.ask_to_stop()
+
+    async def _housekeeping(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            try:
+                await asyncio.to_thread(self._keep_house)
+            except ImgqError as error:
+                log.warning("housekeeping", error=error.message)
+
+    def _keep_house(self) -> None:
+        older = time.time() - self.settings.number("orphan_keep_s")
+        while self.store.purge_orphans(older) and not self.stopping.is_set():
+            time.sleep(0.05)
+        self.back_up()
+
+    def back_up(self) -> None:
+        """Writes the small rolling backup; a full disk is logged, not raised."""
+        try:
+            write_backup(self.store)
+        except OSError as error:
+            log.warning("the backup of the library cannot be written", error=str(error))

@@ -1,0 +1,359 @@
+"""What can be asked of the daemon: api.service.Service over the rooms. No room's work is done here."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+import imgqd
+from imgqd.api.service import Subscription, SyncResult, cancelled
+from imgqd.errors import ImgqError, NotFoundError, UnavailableError, UsageError
+from imgqd.library.commit import Changes
+from imgqd.library.identity import identify
+from imgqd.library.recovery import write_backup
+from imgqd.library.store import is_below
+from imgqd.models.spec import parse_spec
+from imgqd.process import memory_bytes
+from imgqd.records import Problem
+from imgqd.search.query import Searcher, parse_request
+from imgqd.settings import TABLE
+from imgqd.thumbnails import Thumbnails
+from imgqd.verify import verify_library
+
+if TYPE_CHECKING:
+    from imgqd.daemon import Daemon
+
+log = structlog.get_logger("daemon")
+
+MODEL_WAIT_S = 2.0
+
+
+class Operations:
+    """The daemon as the API sees it; thread-safe."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._store = daemon.store
+        self._thumbnails = Thumbnails(
+            daemon.store,
+            daemon.locations.thumbs,
+            daemon.decoder,
+            limit=daemon.settings.integer("thumbnail_cache_mb") << 20,
+        )
+
+    # -- status
+
+    def status(self) -> dict[str, Any]:
+        """See interface.md."""
+        daemon, store = self._daemon, self._store
+        counts = store.counts()
+        serving, work = daemon.models.current, daemon.models.work
+        scan = daemon.reconciler.progress()
+        embedding = work.total - work.done if work.stage == "embed" else 0
+        if daemon.stopping.is_set():
+            state = "stopping"
+        elif serving is None:
+            state = "starting"
+        elif counts.pending or embedding or scan.scanning:
+            state = "indexing"
+        else:
+            state = "idle"
+        if work.stage:
+            progress = {
+                "stage": work.stage,
+                "detail": work.detail,
+                "done": work.done,
+                "total": work.total,
+            }
+        elif counts.pending or scan.scanning:
+            stage = "index" if counts.pending else "scan"
+            progress = {
+                "stage": stage,
+                "detail": "paused" if daemon.pipeline.paused else "",
+                "done": max(0, counts.files - counts.pending),
+                "total": max(counts.files, counts.pending),
+            }
+        else:
+            progress = {"stage": "", "detail": "", "done": counts.files, "total": counts.files}
+        index = serving.keeper.index if serving else None
+        return {
+            "version": imgqd.__version__,
+            "pid": os.getpid(),
+            "uptime_s": round(time.monotonic() - daemon.started, 3),
+            "state": state,
+            "paused": daemon.pipeline.paused,
+            "model": self.model(),
+            "pictures": counts.pictures,
+            "files": counts.files,
+            "pending": counts.pending + embedding,
+            "problems": counts.problems,
+            "generation": store.generation,
+            "folders": self.folders(),
+            "index": {
+                "kind": index.kind if index else None,
+                "vectors": index.count if index else 0,
+                "rebuilding": index.rebuilding if index else False,
+            },
+            "queries": daemon.metrics.queries(),
+            "memory_bytes": memory_bytes(),
+            "encoded": daemon.pipeline.encoded,
+            "failure": daemon.pipeline.failure or daemon.models.error,
+            "notice": daemon.notice,
+            "library_id": store.library_id,
+            "home": os.fsencode(daemon.locations.data),
+            "progress": progress,
+        }
+
+    def model(self) -> dict[str, Any]:
+        """The model in use and the one that is wanted."""
+        room = self._daemon.models
+        serving = room.current
+        return {
+            "spec": room.spec,
+            "id": serving.artifact.id if serving else None,
+            "dim": serving.artifact.dim if serving else None,
+            "runtime": serving.artifact.runtime if serving else None,
+            "device": serving.image.device if serving else None,
+            "fallback": room.fallback,
+            "available": room.available,
+            "error": room.error,
+        }
+
+    def set_model(self, spec: str, now: bool) -> dict[str, Any]:
+        """Wants another model; re-embedding goes on in the background."""
+        self._daemon.models.change(str(parse_spec(spec)), now)
+        self._daemon.back_up()
+        return self.model()
+
+    def config(self) -> list[dict[str, Any]]:
+        """Every setting with its effective value and where that came from."""
+        settings = self._daemon.settings
+        rows = []
+        for setting in TABLE:
+            value, source = settings.values[setting.name], settings.sources[setting.name]
+            if setting.name == "model" and not settings.is_explicit("model"):
+                stored = self._store.get_meta("model_spec")
+                if stored:
+                    value, source = str(stored), "library"
+            rows.append(
+                {
+                    "name": setting.name,
+                    "value": value,
+                    "source": source,
+                    "default": setting.default,
+                    "help": setting.help,
+                }
+            )
+        return rows
+
+    # -- folders
+
+    def folders(self) -> list[dict[str, Any]]:
+        """The watched folders."""
+        return [
+            {
+                "path": folder.path,
+                "state": folder.state,
+                "files": self._store.folder_files(folder.path),
+                "exclude": list(folder.exclude),
+            }
+            for folder in self._store.folders()
+        ]
+
+    def add_folders(self, paths: Sequence[bytes], exclude: Sequence[str]) -> list[dict[str, Any]]:
+        """Watches folders; all or none."""
+        wanted = [os.path.normpath(path) for path in paths]
+        for path in wanted:
+            self._check_folder(path)
+        for path in wanted:
+            found = identify(path)
+            self._store.add_folder(
+                path, filesystem=found.filesystem, inode=found.inode, exclude=exclude
+            )
+        self._folders_changed()
+        return self.folders()
+
+    def _check_folder(self, path: bytes) -> None:
+        shown = os.fsdecode(path).encode("utf-8", "replace").decode()
+        if not os.path.isabs(path):
+            raise UsageError(f"{shown}: a folder to watch is given by its absolute path")
+        try:
+            found = os.stat(path)
+            if not stat.S_ISDIR(found.st_mode):
+                raise UsageError(
+                    f"{shown} is not a folder; name the folder that holds your pictures"
+                )
+            with os.scandir(path):
+                pass
+        except FileNotFoundError:
+            raise UsageError(f"{shown} does not exist; check the spelling") from None
+        except OSError as error:
+            raise UsageError(
+                f"{shown} cannot be read: {error.strerror}; check its permissions"
+            ) from error
+        own = os.fsencode(self._daemon.locations.data)
+        if is_below(os.path.realpath(path), os.path.realpath(own)):
+            raise UsageError(f"{shown} is imgq's own folder; it cannot be watched")
+
+    def remove_folders(self, paths: Sequence[bytes]) -> list[dict[str, Any]]:
+        """Forgets folders."""
+        known = {folder.path for folder in self._store.folders()}
+        wanted = [os.path.normpath(path) for path in paths]
+        for path in wanted:
+            if path not in known:
+                shown = os.fsdecode(path).encode("utf-8", "replace").decode()
+                raise NotFoundError(f"{shown} is not watched; `imgqd folders` lists those that are")
+        for path in wanted:
+            self._store.remove_folder(path)
+        self._folders_changed()
+        return self.folders()
+
+    def _folders_changed(self) -> None:
+        self._daemon.reconciler.folders_changed()
+        self._daemon.back_up()
+        self._daemon.events.publish("folder", {"folders": len(self._store.folders())})
+
+    # -- sync, problems
+
+    def sync(self, timeout_s: float | None) -> SyncResult:
+        """Returns once every change made on disk before the call is answered for, or too late."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        walk = self._daemon.reconciler.sync_walk(deadline, cancelled)
+        if walk is None:
+            return SyncResult(False, [], self._store.pending(), self._daemon.pipeline.paused)
+        while pending := self._unanswered(walk.watermark):
+            late = deadline is not None and time.monotonic() >= deadline
+            paused = self._daemon.pipeline.paused
+            if late or paused or cancelled() or self._daemon.stopping.is_set():
+                return SyncResult(False, walk.offline, pending, paused)
+            left = 0.5 if deadline is None else min(0.5, deadline - time.monotonic())
+            self._daemon.pipeline.wait_for_commit(max(0.01, left))
+        self._daemon.pipeline.settle()
+        return SyncResult(True, walk.offline, 0)
+
+    def _unanswered(self, watermark: int) -> int:
+        """Requests not answered yet, and pictures that have no vector to be found by yet."""
+        pending = self._store.pending_through(watermark)
+        return pending or self._daemon.models.gaps()
+
+    def problems(self) -> list[Problem]:
+        """Every path that could not be indexed."""
+        return self._store.problems()
+
+    def retry(self, paths: Sequence[bytes] | None) -> int:
+        """Tries problems again."""
+        wanted = [
+            problem.path
+            for problem in self._store.problems()
+            if paths is None or any(is_below(problem.path, path) for path in paths)
+        ]
+        self._store.retry(wanted)
+        return len(wanted)
+
+    # -- searching
+
+    def search(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answers a SearchRequest with the object of `imgq --json`."""
+        started = time.perf_counter()
+        query = parse_request(request)
+        if request.get("sync"):
+            result = self.sync(request.get("timeout_s"))
+            if not result.in_sync:
+                if result.paused:
+                    raise UnavailableError(
+                        "indexing is paused, so the library cannot be brought in sync; `imgqd resume`",
+                        code="paused",
+                    )
+                raise UnavailableError(
+                    f"not in sync in time: {result.pending} files are still to be indexed; "
+                    "ask again or give a longer --timeout",
+                    code="timeout",
+                )
+        daemon = self._daemon
+        if daemon.models.current is None:
+            daemon.models.wait_ready(MODEL_WAIT_S)
+        serving = daemon.models.serving()
+        searcher = Searcher(
+            self._store,
+            serving,
+            decoder=daemon.decoder,
+            settings=daemon.settings,
+            on_stale=self._store.enqueue,
+        )
+        answer = searcher.search(query)
+        return answer.to_json(
+            model=serving.artifact.id,
+            took_ms=(time.perf_counter() - started) * 1000,
+            generation=self._store.generation,
+            indexing=bool(self._store.pending()) or bool(daemon.models.work.stage),
+        )
+
+    def picture(self, picture_id: int) -> dict[str, Any]:
+        """One picture as a result object without rank and score."""
+        raise NotFoundError(f"there is no picture {picture_id}")
+
+    def thumbnail(self, picture_id: int, side: int, format: str = "webp") -> tuple[bytes, str]:
+        """A small picture of a picture, from the cache when it is there."""
+        picture = self._store.pictures([picture_id]).get(picture_id)
+        if picture is None:
+            raise NotFoundError(f"there is no picture {picture_id}")
+        return self._thumbnails.get(picture, side, format)
+
+    # -- the rest
+
+    def verify(self, repair: bool) -> dict[str, Any]:
+        """Compares database, index and disk."""
+        return verify_library(self._daemon, repair=repair)
+
+    def metrics(self) -> str:
+        """Prometheus text."""
+        return self._daemon.metrics.render(self.status(), self._store.problem_reasons())
+
+    def subscribe(self) -> Subscription:
+        """Events, on the event loop."""
+        return self._daemon.events.subscribe()
+
+    def stop(self) -> None:
+        """Asks the daemon to stop."""
+        self._daemon.events.publish("stopping")
+        self._daemon.ask_to_stop()
+
+    def announce(self, changes: Changes) -> None:
+        """Tells listeners what a commit changed."""
+        events = self._daemon.events
+        if not events.subscribers:
+            return
+        gone = set(changes.orphaned)
+        for kind, ids in (
+            ("picture-removed", changes.orphaned),
+            ("picture-added", [*changes.vectors, *changes.revived]),
+            ("picture-changed", [i for i in dict.fromkeys(changes.changed) if i not in gone]),
+        ):
+            pictures = self._store.pictures(ids)
+            for picture_id in ids:
+                if kind == "picture-changed" and picture_id in changes.vectors:
+                    continue
+                picture = pictures.get(picture_id)
+                path = picture.paths[0] if picture else None
+                events.publish(kind, {"id": picture_id, "path": path})
+        for failed in changes.new_problems:
+            events.publish(
+                "problem",
+                {"path": failed.job.path, "reason": failed.reason, "detail": failed.detail},
+            )
+        counts = self._store.counts()
+        events.publish(
+            "progress",
+            {
+                "done": counts.files - counts.pending,
+                "total": counts.files,
+                "stage": "index" if counts.pending else "",
+                "detail": "",
+            },
+        )
+

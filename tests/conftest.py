@@ -1,0 +1,92 @@
+"""Fixtures shared by all tests: models made once for the whole run, and fresh homes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.harness import Home, fresh_home
+
+# A model directory kept between runs saves a minute when tests are run again and again.
+MODELS_ENV = "IMGQ_TEST_MODELS_DIR"
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where the tests' model artifacts are made, once."""
+    kept = os.environ.get(MODELS_ENV)
+    if kept:
+        os.makedirs(kept, exist_ok=True)
+        return kept
+    return str(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def tiny_model(models_dir: str) -> str:
+    """A `local-dir:` spec of a very small CLIP with random weights, for tests of everything but meaning."""
+    directory = os.path.join(models_dir, "tiny-clip-source")
+    config = {
+        "embed_dim": 32,
+        "vision_cfg": {
+            "image_size": 32,
+            "layers": 1,
+            "width": 64,
+            "head_width": 32,
+            "patch_size": 16,
+        },
+        "text_cfg": {
+            "context_length": 77,
+            "vocab_size": 49408,
+            "width": 32,
+            "heads": 2,
+            "layers": 1,
+        },
+    }
+    preprocess = {
+        "mean": [0.48145466, 0.4578275, 0.40821073],
+        "std": [0.26862954, 0.26130258, 0.27577711],
+        "interpolation": "bicubic",
+        "resize_mode": "shortest",
+    }
+    if not os.path.exists(os.path.join(directory, "open_clip_config.json")):
+        import torch
+        from open_clip.model import CLIP
+        from safetensors.torch import save_file
+
+        torch.manual_seed(1)
+        os.makedirs(directory, exist_ok=True)
+        model = CLIP(**config)
+        save_file(model.state_dict(), os.path.join(directory, "open_clip_model.safetensors"))
+        with open(os.path.join(directory, "open_clip_config.json"), "w") as stream:
+            json.dump({"model_cfg": config, "preprocess_cfg": preprocess}, stream)
+    return f"local-dir:{directory}"
+
+
+@pytest.fixture
+def make_home(models_dir: str) -> Iterator[Callable[..., Home]]:
+    """Makes homes that share the tests' model artifacts; all are closed at the end."""
+    with ExitStack() as stack:
+
+        def make(**settings: object) -> Home:
+            settings.setdefault("models_dir", models_dir)
+            settings.setdefault("model", "builtin")
+            settings.setdefault("settle_ms", 100)
+            return stack.enter_context(fresh_home(**settings))
+
+        yield make
+
+
+@pytest.fixture
+def home(make_home: Callable[..., Home]) -> Home:
+    """A home with the built-in model."""
+    return make_home()
+
+
+@pytest.fixture
+def tiny_home(make_home: Callable[..., Home], tiny_model: str) -> Home:
+    """A home with the tiny random model: fast, and right about everything but meaning."""
+    return make_home(model=tiny_model)
