@@ -1,0 +1,288 @@
+"""The command `imgq`: from the words typed to an answer and an exit code.
+
+Everything that a plain question does not need is imported where it is used: a query should take
+hardly longer than starting the interpreter.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from imgq import arguments
+from imgq.errors import ClientError, RefusedError, TooLateError, UsageError
+from imgq.options import TABLE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from imgq.answers import Answer
+    from imgq.arguments import Parsed
+    from imgq.client import Client
+    from imgq.watch import Progress
+
+FOUND, NOTHING, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 4, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line; returns the exit code. Nothing but SystemExit is ever raised."""
+    try:
+        return _run(arguments.parse(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # `imgq ... | head`: the reader has what it wanted. The descriptor is replaced so that
+        # the interpreter's last flush does not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return FOUND
+    except ClientError as error:
+        return _complain(error.message, error.exit_code)
+    except (MemoryError, RecursionError, OSError) as error:
+        return _complain(f"failed: {error or type(error).__name__}", FAILED)
+    except Exception as error:
+        return _complain(
+            f"failed in a way nobody thought of: {_where(error)}; please report it", FAILED
+        )
+
+
+def _complain(message: str, code: int) -> int:
+    from imgq.terminal import say
+
+    say(message)
+    return code
+
+
+def _where(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = ""
+    if trace is not None:
+        file = os.path.basename(trace.tb_frame.f_code.co_filename)
+        place = f" ({file}, line {trace.tb_lineno})"
+    return f"{type(error).__name__}: {error}{place}"
+
+
+def _run(parsed: Parsed) -> int:
+    flags = parsed.flags
+    if "help" in flags or "help-all" in flags:
+        from imgq import helptext
+        from imgq.output import write
+
+        write((helptext.complete() if "help-all" in flags else helptext.everyday()).encode())
+        return FOUND
+    if "version" in flags:
+        from imgq import __version__
+        from imgq.output import write
+
+        write(f"imgq {__version__}\n".encode())
+        return FOUND
+    if not parsed.asks:
+        from imgq import helptext
+        from imgq.terminal import write_error
+
+        write_error(helptext.everyday())
+        return USAGE
+    return _ask(parsed)
+
+
+class Clock:
+    """What is left of --timeout: None without a limit."""
+
+    def __init__(self, seconds: float | None) -> None:
+        from time import monotonic
+
+        self._now: Callable[[], float] = monotonic
+        self.seconds = seconds
+        self._end = None if seconds is None else monotonic() + seconds
+
+    def left(self) -> float | None:
+        """Seconds left; TooLateError when there are none."""
+        if self._end is None or self.seconds is None:
+            return None
+        left = self._end - self._now()
+        if left <= 0:
+            raise TooLateError(f"not done within {self.seconds:g} s (--timeout)")
+        return left
+
+
+def _ask(parsed: Parsed) -> int:
+    from imgq import query
+
+    if "web" in parsed.flags:
+        raise RefusedError("--web: this version of imgq has no page for the browser; use --open")
+    if parsed.format == "format":
+        from imgq.output import check_template
+
+        check_template(parsed.one["format"])
+    folders = parsed.all("watch")
+    waits = bool(folders) or "sync" in parsed.flags
+    clock = Clock(_seconds(parsed) if "timeout" in parsed.one else None if waits else 60.0)
+    request = query.build(parsed)
+    asked = bool(request["terms"]) or any(
+        option.asks and option.key != "watch" and option.key in parsed.one for option in TABLE
+    )
+    if folders:
+        from imgq.watch import check_folders
+
+        check_folders(folders)
+    client = _client()
+    progress = _progress(client)
+    try:
+        if folders:
+            from imgq import watch
+
+            watch.watch(client, folders, clock.left)
+            progress.clear()
+            client.timeout = 10.0
+            watch.report(client, folders)
+        if not asked:
+            _tell_fallback(client, None)
+            return FOUND
+        if "sync" in parsed.flags and not folders:
+            request["sync"] = True
+        client.timeout = clock.left()
+        answer = client.ask(request)
+    except TooLateError as error:
+        if clock.seconds is None or "--timeout" in error.message:
+            raise
+        raise TooLateError(
+            f"{error.message} (--timeout {clock.seconds:g}); see what it does: imgqd status"
+        ) from None
+    finally:
+        progress.clear()
+    return _show(parsed, client, answer)
+
+
+def _seconds(parsed: Parsed) -> float:
+    from imgq.query import number
+
+    seconds = number(parsed.one["timeout"], "--timeout")
+    if not 0 < seconds <= 1e9:
+        raise UsageError(f"--timeout: {parsed.one['timeout']!r} is not a number of seconds above 0")
+    return seconds
+
+
+def _client() -> Client:
+    from imgq.client import Client
+
+    return Client(spawn=os.environ.get("IMGQ_NO_SPAWN", "") in ("", "0"))
+
+
+class _LateProgress:
+    """Progress that is imported when something is waited for, which is rare."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._progress: Progress | None = None
+
+    def tick(self, why: str) -> None:
+        if self._progress is None:
+            from imgq.client import Client
+            from imgq.watch import Progress
+
+            # A client of its own: one that waits for nothing and starts nothing.
+            side = Client(timeout=2.0)
+            self._progress = Progress(side.status)
+        self._progress.tick(why)
+
+    def clear(self) -> None:
+        if self._progress is not None:
+            self._progress.clear()
+
+
+def _progress(client: Client) -> _LateProgress:
+    progress = _LateProgress(client)
+    client.on_wait = progress.tick
+    return progress
+
+
+def _show(parsed: Parsed, client: Client, answer: Answer) -> int:
+    from imgq import output
+
+    terminal = _is_terminal(1)
+    format = parsed.format or ("list" if terminal else "paths")
+    preview = parsed.one.get("preview", "off")
+    if preview == "auto" and not terminal:
+        preview = "off"
+    if preview != "off" and parsed.format is None:
+        from imgq.preview import show
+
+        show(client, answer, preview)
+    else:
+        output.write(
+            output.render(answer, format, terminal=terminal, template=parsed.one.get("format", ""))
+        )
+    _tell(client, answer)
+    if "open" in parsed.flags:
+        from imgq.opening import MOST, open_paths
+
+        opened = open_paths([result.path_bytes for result in answer.results])
+        if opened < len(answer.results):
+            _complain(f"--open: only the first {MOST} are opened", FOUND)
+    return FOUND if answer.results else NOTHING
+
+
+def _is_terminal(descriptor: int) -> bool:
+    try:
+        return os.isatty(descriptor)
+    except OSError:
+        return False
+
+
+def _tell(client: Client, answer: Answer) -> None:
+    """What a person should know of this answer: why it is empty, or not complete yet."""
+    person = _is_terminal(2)
+    if answer.results and not (person and answer.indexing):
+        if person:
+            _tell_fallback(client, answer)
+        return
+    from imgq.terminal import tell
+    from imgq.watch import count
+
+    try:
+        client.timeout = 5.0
+        status = client.status()
+    except ClientError:
+        return
+    pending = int(status.get("pending") or 0)
+    if not status.get("folders", True):
+        tell("No folder is watched yet. Start with: imgq --watch ~/Pictures TEXT")
+    elif pending:
+        nothing = "" if answer.results else "Nothing found yet: "
+        tell(f"{nothing}{count(pending, 'file')} still to be indexed; see: imgqd status")
+    elif person and not answer.results:
+        tell("Nothing found.")
+    if person:
+        _tell_fallback(client, answer)
+
+
+def _tell_fallback(client: Client, answer: Answer | None) -> None:
+    """Says once that another model than the wanted one answers; a small file remembers that.
+
+    The file holds the id of the model that was spoken of, so a plain query costs no second request.
+    """
+    if not _is_terminal(2):
+        return
+    from imgq.terminal import tell
+
+    seen = os.path.join(client.locations.data, "told-model")
+    try:
+        with open(seen, encoding="utf-8") as stream:
+            if answer is not None and stream.read(4096) == answer.model:
+                return
+    except (OSError, ValueError):
+        pass
+    try:
+        client.timeout = 5.0
+        model = client.status().get("model") or {}
+    except ClientError:
+        return
+    if text := model.get("fallback"):
+        tell(str(text))
+    try:
+        with open(seen, "w", encoding="utf-8") as stream:
+            stream.write(str(model.get("id") or ""))
+    except OSError:
+        pass

@@ -1,0 +1,217 @@
+"""`imgq.Client`: everything the daemon can do, for Python programs, with the standard library only.
+
+The command line uses it too. How a daemon is found, started and spoken to is session.py's; what
+its answers look like is answers.py's.
+"""
+
+from __future__ import annotations
+
+import os
+
+from imgq.answers import Answer, Result, as_object, events
+from imgq.session import Session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    Path = str | bytes | os.PathLike[str]
+    Example = str | bytes | os.PathLike[str]
+
+# A question that names something that is not there, or cannot be read, is wrong usage.
+SEARCH_USAGE = (400, 404, 413, 422)
+
+
+class Client(Session):
+    """A connection to one daemon.
+
+    >>> import imgq
+    >>> client = imgq.Client()
+    >>> for result in client.search("sunset over ocean", top=2):
+    ...     print(f"{result.score:.4f} {result.path}")
+    0.3127 /photos/2023/beach.jpg
+    0.2874 /photos/2021/cliffs at dusk.jpg
+    >>> client.status()["state"]
+    'idle'
+
+    `address` is a socket path or `http://127.0.0.1:PORT`; without it, IMGQ_SOCKET and then the
+    places where a daemon of this user listens. `timeout` is for each call, in seconds (None: no
+    limit). With `spawn` a daemon is started where none answers. `on_wait` is called with "start",
+    "model" or "sync" every quarter of a second while a call waits for that.
+
+    Every method raises NoDaemonError when no daemon answers, RefusedError when it refuses, and
+    TooLateError after the timeout; all are `imgq.ClientError`.
+    """
+
+    # Searching
+
+    def search(
+        self,
+        text: str | None = None,
+        *,
+        like: Iterable[Example] = (),
+        unlike: Iterable[Example] = (),
+        but_not: Iterable[str] = (),
+        literal: bool = False,
+        top: int = 10,
+        offset: int = 0,
+        inside: Iterable[Path] = (),
+        after: str | None = None,
+        before: str | None = None,
+        types: Iterable[str] = (),
+        camera: str | None = None,
+        near: tuple[float, float, float] | None = None,
+        tags: Iterable[str] = (),
+        min_size: tuple[int, int] | None = None,
+        orientation: str | None = None,
+        min_score: float | None = None,
+        sync: bool = False,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Asks for pictures; arguments mean what the options of `imgq` mean.
+
+        `like` and `unlike` take what `--like` takes (a file, URL or `id:N`, with `^W`), or the
+        bytes of a picture. Raises UsageError as well.
+        """
+        from imgq import query
+
+        examples = query.Examples()
+
+        def example(value: Example, what: str) -> dict[str, Any]:
+            if isinstance(value, bytes):
+                return examples.bytes_term(value, what)
+            return examples.term(os.fspath(value), what)
+
+        terms = query.text_terms(text, literal=literal) if text is not None else []
+        terms += [
+            {**query.text_term(value, "but_not", literal=literal), "negative": True}
+            for value in but_not
+        ]
+        terms += [example(value, "like") for value in like]
+        terms += [{**example(value, "unlike"), "negative": True} for value in unlike]
+        given: dict[str, Any] = {
+            "in": query.folder_values(os.fsdecode(path) for path in inside),
+            "after": after,
+            "before": before,
+            "types": list(types),
+            "camera": camera,
+            "near": near,
+            "tags": list(tags),
+            "min_size": min_size,
+            "orientation": orientation,
+            "min_score": min_score,
+            "offset": offset,
+            "literal": literal,
+            "sync": sync,
+        }
+        request = {key: value for key, value in given.items() if value not in (None, [], False)}
+        return self.ask({"terms": terms, "top": top, **request}, timeout=timeout)
+
+    def ask(self, request: dict[str, Any], *, timeout: float | None = None) -> Answer:
+        """POST /v1/search with a body made elsewhere; waits while the first model is prepared."""
+        return Answer(
+            self.call(
+                "POST",
+                "/v1/search",
+                {**request, "timeout_s": None},
+                timeout=timeout,
+                wait="sync" if request.get("sync") else "answer",
+                usage=SEARCH_USAGE,
+            )
+        )
+
+    def picture(self, id: int) -> Result:
+        """What is known of one picture."""
+        return Result(as_object(self.call("GET", f"/v1/pictures/{int(id)}")))
+
+    def thumbnail(self, id: int, side: int = 256, *, format: str = "webp") -> bytes:
+        """A small version of a picture: an encoded image whose longer side is at most `side`."""
+        return self.call("GET", f"/v1/pictures/{int(id)}/thumbnail?side={side}&format={format}")
+
+    # The library
+
+    def folders(self) -> list[dict[str, Any]]:
+        """The watched folders: [{"path", "state", "files"}]."""
+        folders: list[dict[str, Any]] = self._json("GET", "/v1/folders")["folders"]
+        return folders
+
+    def watch(self, *folders: Path, exclude: Iterable[str] = ()) -> dict[str, Any]:
+        """Watches folders; returns before they are indexed (see `sync`)."""
+        return self._json(
+            "POST", "/v1/folders", {"paths": _paths(folders), "exclude": list(exclude)}
+        )
+
+    def unwatch(self, *folders: Path) -> dict[str, Any]:
+        """Forgets folders, and their files that no other folder covers."""
+        return self._json("DELETE", "/v1/folders", {"paths": _paths(folders)})
+
+    def sync(self, *, timeout: float | None = None) -> dict[str, Any]:
+        """Waits until every change made on disk before the call is searchable.
+
+        Returns {"in_sync", "offline": [paths], "pending", "paused"}; `in_sync` is False when that
+        took longer than the timeout.
+        """
+        while True:
+            answer = as_object(
+                self.call("POST", "/v1/sync", {"timeout_s": None}, timeout=timeout, wait="sync")
+            )
+            limited = timeout is not None or self.timeout is not None
+            if limited or answer.get("in_sync") or answer.get("paused"):
+                return answer
+
+    def problems(self) -> list[dict[str, Any]]:
+        """Files that could not be indexed: [{"path", "reason", "detail", "attempts", "since"}]."""
+        problems: list[dict[str, Any]] = self._json("GET", "/v1/problems")["problems"]
+        return problems
+
+    def retry(self, *paths: Path) -> int:
+        """Tries files with problems again (all of them without `paths`); how many are tried."""
+        return int(self._json("POST", "/v1/retry", {"paths": _paths(paths)})["retried"])
+
+    # The daemon
+
+    def status(self, *, timeout: float | None = None) -> dict[str, Any]:
+        """What the daemon is doing: the object of `imgqd status --json`."""
+        return as_object(self.call("GET", "/v1/status", timeout=timeout, patient=False))
+
+    def model(self) -> dict[str, Any]:
+        """The model that answers."""
+        return self._json("GET", "/v1/model")
+
+    def set_model(self, spec: str, *, now: bool = False) -> dict[str, Any]:
+        """Changes the model; re-embedding runs in the background."""
+        return self._json("PUT", "/v1/model", {"spec": spec, "now": now})
+
+    def config(self) -> dict[str, Any]:
+        """The effective settings and where each came from."""
+        return self._json("GET", "/v1/config")
+
+    def verify(self, *, repair: bool = False, timeout: float | None = None) -> dict[str, Any]:
+        """Checks database, index and disk against each other."""
+        return as_object(self.call("POST", "/v1/verify", {"repair": repair}, timeout=timeout))
+
+    def metrics(self) -> str:
+        """Prometheus text."""
+        return self.call("GET", "/v1/metrics").decode("utf-8", "replace")
+
+    def stop(self) -> dict[str, Any]:
+        """Asks the daemon to stop; it may still be committing what is in hand when this returns."""
+        return self._json("POST", "/v1/stop", {})
+
+    def events(self) -> Iterator[tuple[str, Any]]:
+        """(name, data) of each server-sent event, until the daemon ends or the caller stops."""
+        reply = self.open("GET", "/v1/events")
+        try:
+            yield from events(reply.pieces())
+        finally:
+            reply.close()
+
+    def _json(self, method: str, target: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        return as_object(self.call(method, target, body))
+
+
+def _paths(paths: Iterable[Path]) -> list[str | dict[str, str]]:
+    from imgq.query import absolute, path_value
+
+    return [path_value(absolute(os.fsdecode(path))) for path in paths]

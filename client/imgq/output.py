@@ -1,0 +1,245 @@
+"""An answer as text: the terminal's list, paths, NUL, scores, JSON, JSON lines, CSV, own format.
+
+Everything is made as bytes, because file names are bytes; `write` puts them out and says what went
+wrong when it could not.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from imgq.errors import OutputError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from imgq.answers import Answer, Result
+
+CSV_COLUMNS = (
+    "rank", "id", "score", "path", "width", "height", "format", "bytes", "taken", "modified",
+    "camera", "latitude", "longitude", "tags", "copies",
+)  # fmt: skip
+
+
+def render(answer: Answer, format: str, *, terminal: bool, template: str = "") -> bytes:
+    """The whole answer in one of the formats. `terminal` makes file names harmless where they
+    would be read by a person. Raises UsageError for a bad template."""
+    if format == "json":
+        return _json(answer.body, terminal)
+    if format == "print0":
+        return b"".join(result.path_bytes + b"\0" for result in answer.results)
+    if format == "list":
+        return terminal_list(answer)
+    if format == "csv":
+        return _csv(answer, terminal)
+    lines = []
+    for result in answer.results:
+        if format == "jsonl":
+            lines.append(_json_line(result, terminal))
+        elif format == "scores":
+            lines.append(score_text(result).encode() + b"\t" + _name(result.path_bytes, terminal))
+        elif format == "format":
+            text = own_format(template, result)
+            lines.append(_name(text.encode("utf-8", "surrogateescape"), terminal))
+        else:
+            lines.append(_name(result.path_bytes, terminal))
+        lines.append(b"\n")
+    return b"".join(lines)
+
+
+def score_text(result: Result) -> str:
+    """The score with 4 decimals; empty for an answer without scores."""
+    if result.score is None:
+        return ""
+    return f"{result.score:.4f}".replace("-0.0000", "0.0000")
+
+
+def _name(path: bytes, terminal: bool) -> bytes:
+    if not terminal:
+        return path
+    from imgq.terminal import harmless_bytes
+
+    return terminal_encoded(harmless_bytes(path))
+
+
+def terminal_encoded(text: str) -> bytes:
+    """Text in the encoding of standard output, with \\u escapes for what that cannot hold."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace")
+
+
+def _json(body: bytes, terminal: bool) -> bytes:
+    if not terminal:
+        return body.strip() + b"\n"
+    import json
+
+    return _readable_json(json.dumps(json.loads(body), indent=2, ensure_ascii=False)) + b"\n"
+
+
+def _json_line(result: Result, terminal: bool) -> bytes:
+    import json
+
+    text = json.dumps(result.raw, ensure_ascii=not terminal)
+    return _readable_json(text) if terminal else text.encode("ascii")
+
+
+def _readable_json(text: str) -> bytes:
+    """The same JSON with everything escaped that a terminal would obey or cannot show."""
+    escaped = "".join(
+        character if character.isprintable() or character == "\n" else _json_escape(character)
+        for character in text
+    )
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        return escaped.encode(encoding)
+    except UnicodeEncodeError:
+        return "".join(c if c.isascii() else _json_escape(c) for c in escaped).encode("ascii")
+
+
+def _json_escape(character: str) -> str:
+    import json
+
+    return json.dumps(character)[1:-1]
+
+
+def _csv(answer: Answer, terminal: bool) -> bytes:
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for result in answer.results:
+        latitude, longitude = result.gps or ("", "")
+        writer.writerow(
+            (
+                result.rank,
+                result.id,
+                score_text(result),
+                _text(result.path_bytes, terminal),
+                result.width,
+                result.height,
+                result.format,
+                result.bytes,
+                result.taken or "",
+                result.modified or "",
+                result.camera or "",
+                latitude,
+                longitude,
+                ";".join(result.tags),
+                ";".join(_text(os.fsencode(copy), terminal) for copy in result.copies),
+            )
+        )
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _text(path: bytes, terminal: bool) -> str:
+    if terminal:
+        from imgq.terminal import harmless_bytes
+
+        return harmless_bytes(path)
+    return path.decode("utf-8", "surrogateescape")
+
+
+def check_template(template: str) -> None:
+    """Raises UsageError for a --format that no result could fill."""
+    own_format(template, None)
+
+
+def own_format(template: str, result: Result | None) -> str:
+    """`{name}` and `{name:spec}` replaced; `{{` and `}}` are braces. Raises UsageError.
+
+    No attribute or index is ever followed: only the names of a result's fields are known.
+    """
+    from string import Formatter
+
+    parts = []
+    try:
+        for text, name, spec, conversion in Formatter().parse(template):
+            parts.append(text)
+            if name is None:
+                continue
+            if name not in FIELDS or conversion or "{" in (spec or ""):
+                raise UsageError(f"--format: there is no {{{name}}}; there are {', '.join(FIELDS)}")
+            parts.append(format(_field(result, name), spec or ""))
+    except ValueError as error:
+        raise UsageError(f"--format: {template!r} cannot be understood: {error}") from None
+    return "".join(parts)
+
+
+FIELDS = (
+    "rank", "id", "score", "path", "name", "folder", "width", "height", "format", "bytes", "taken",
+    "modified", "camera", "tags", "copies",
+)  # fmt: skip
+
+
+def _field(result: Result | None, name: str) -> str | float | int:
+    if result is None:
+        if name in ("rank", "id", "width", "height", "bytes", "copies"):
+            return 0
+        return 0.0 if name == "score" else ""
+    path = result.path_bytes.decode("utf-8", "surrogateescape")
+    if name == "path":
+        return path
+    if name == "name":
+        return os.path.basename(path)
+    if name == "folder":
+        return os.path.dirname(path)
+    if name == "tags":
+        return ",".join(result.tags)
+    if name == "copies":
+        return len(result.copies)
+    value: str | float | int | None = getattr(result, name)
+    if value is None:
+        return 0.0 if name == "score" else ""
+    return value
+
+
+def terminal_list(answer: Answer) -> bytes:
+    """`N  SCORE  PATH` lines for a person, within the terminal's width."""
+    lines = terminal_lines(answer)
+    return b"".join(terminal_encoded(line + "\n") for line in lines)
+
+
+def terminal_lines(answer: Answer) -> list[str]:
+    """The lines of `terminal_list`, one for each result."""
+    from imgq import terminal
+
+    width = terminal.width()
+    coloured = terminal.wants_colour()
+    linked = terminal.has_links()
+    digits = max((len(str(result.rank)) for result in answer.results), default=1)
+    lines = []
+    for result in answer.results:
+        rank = str(result.rank).rjust(digits)
+        score = score_text(result)
+        copies = f"  (+{len(result.copies)})" if result.copies else ""
+        start = f"{rank}  {score}  " if score else f"{rank}  "
+        room = max(width - len(start) - len(copies), 16)
+        name = terminal.shortened(
+            terminal.harmless_bytes(terminal.with_tilde(result.path_bytes)), room
+        )
+        # The name itself stays in the terminal's own colour: it is what is read and copied.
+        lines.append(
+            terminal.colour(rank, terminal.DIM, coloured)
+            + "  "
+            + (terminal.colour(score, terminal.CYAN, coloured) + "  " if score else "")
+            + terminal.link(name, result.path_bytes, linked)
+            + terminal.colour(copies, terminal.DIM, coloured)
+        )
+    return lines
+
+
+def write(data: bytes) -> None:
+    """Puts bytes on standard output, all of them. Raises OutputError; BrokenPipeError as it is."""
+    if sys.stdout is None:
+        raise OutputError("standard output is closed; the answer has nowhere to go")
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"the answer could not be written to standard output: {reason}") from None
