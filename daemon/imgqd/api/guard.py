@@ -22,6 +22,14 @@ from imgqd.errors import ImgqError, UnavailableError, UsageError
 
 log = structlog.get_logger()
 
+# On every answer: it is not ours to say what runs here, and no web page's to use it.
+SAFE_HEADERS = {
+    "Server": "imgqd",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -188,7 +196,9 @@ class GuardedHandler(web.RequestHandler):
         else:
             reason = " ".join(str(message or "it cannot be parsed").split())[:200]
             body = error_body("bad-request", f"this is not a valid HTTP request: {reason}")
-        response = web.Response(status=status, body=body, content_type="application/json")
+        response = web.Response(
+            status=status, body=body, content_type="application/json", headers=SAFE_HEADERS
+        )
         response.force_close()
         return response
 

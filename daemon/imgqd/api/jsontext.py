@@ -49,24 +49,22 @@ def read_json(body: bytes) -> Any:
 def jsonable(value: Any) -> Any:
     """A copy of `value` in which every path (bytes) is text.
 
-    A key whose path is not valid UTF-8 gets a sibling `KEY_b64` with the exact bytes; for a list of
-    paths with at least one such, `KEY_b64` is the list of all of them.
+    A key whose path is not valid UTF-8 gets a sibling `KEY_b64` with the exact bytes; such a path
+    in a list becomes `{"path": TEXT, "path_b64": BASE64}`.
     """
     if isinstance(value, dict):
         result: dict[str, Any] = {}
         for key, item in value.items():
-            result[key] = jsonable(item)
+            result[key] = _text(item) if isinstance(item, bytes) else jsonable(item)
             if isinstance(item, bytes) and not _is_text(item):
                 result[f"{key}_b64"] = _base64(item)
-            elif isinstance(item, list | tuple) and any(
-                isinstance(part, bytes) and not _is_text(part) for part in item
-            ):
-                result[f"{key}_b64"] = [_base64(part) for part in item if isinstance(part, bytes)]
         return result
     if isinstance(value, list | tuple):
         return [jsonable(item) for item in value]
     if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
+        if _is_text(value):
+            return _text(value)
+        return {"path": _text(value), "path_b64": _base64(value)}
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
@@ -110,6 +108,10 @@ def _is_text(path: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "replace")
 
 
 def _base64(path: bytes) -> str:

@@ -39,6 +39,13 @@ _SIDE = {
     "schema": {"type": "integer", "minimum": 16, "maximum": 2048, "default": 256},
 }
 
+_FORM: dict[str, Any] = {
+    "name": "format",
+    "in": "query",
+    "description": "how the picture is encoded",
+    "schema": {"type": "string", "enum": ["webp", "png", "jpeg"], "default": "webp"},
+}
+
 
 def _operation(
     operation_id: str,
@@ -126,8 +133,11 @@ PATHS: dict[str, dict[str, Any]] = {
         "get": _operation(
             "thumbnail",
             "One picture, small.",
-            {"image/webp": {"schema": {"type": "string", "contentMediaType": "image/webp"}}},
-            parameters=[_ID, _SIDE],
+            {
+                f"image/{form}": {"schema": {"type": "string", "contentMediaType": f"image/{form}"}}
+                for form in _FORM["schema"]["enum"]
+            },
+            parameters=[_ID, _SIDE, _FORM],
             description="Has an ETag; answers 304 to the same one in If-None-Match.",
             extra={"304": {"description": "the picture has not changed"}},
         )

@@ -19,7 +19,7 @@ from aiohttp import web
 from imgqd.api import openapi, schema
 from imgqd.api.auth import RefusedError
 from imgqd.api.events import encode
-from imgqd.api.guard import BodyReader, GuardedHandler, Limits, error_body
+from imgqd.api.guard import SAFE_HEADERS, BodyReader, GuardedHandler, Limits, error_body
 from imgqd.api.jsontext import parse_path, read_json, write_json
 from imgqd.api.schemas import COMPONENTS, ID_MAX
 from imgqd.api.service import Service, Subscription
@@ -38,13 +38,10 @@ OTHER_BODY = 4_000_000
 PARSE_INLINE = 65_536
 HEARTBEAT_S = 15.0
 SIDES = (16, 2048)
+FORMATS = ("webp", "png", "jpeg")
+# For these a client may simply wait and ask again.
+SOON_OVER = frozenset({"busy", "model-not-ready", "starting"})
 
-HEADERS = {
-    "Server": "imgqd",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 API_HEADERS = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
 
 
@@ -122,7 +119,7 @@ class Api:
                 response.headers.update(error.headers)
                 # What follows on this connection would be the body: it is not even read.
                 response.force_close()
-            if error.status == 503:
+            if error.code in SOON_OVER:
                 response.headers["Retry-After"] = "1"
             return response
         except ConnectionError:
@@ -197,7 +194,7 @@ class Api:
 
     async def post_retry(self, request: web.Request) -> web.Response:
         wanted = await self._request(request, "RetryRequest")
-        paths = _paths(wanted["paths"]) if "paths" in wanted else None
+        paths = _paths(wanted.get("paths", [])) or None
         return _json({"retried": await self.lanes.control.run(self.service.retry, paths)})
 
     async def get_picture(self, request: web.Request) -> web.Response:
@@ -206,11 +203,14 @@ class Api:
 
     async def get_thumbnail(self, request: web.Request) -> web.Response:
         picture_id, side = _picture_id(request), _side(request)
-        data, tag = await self.lanes.pictures.run(self.service.thumbnail, picture_id, side)
+        form = request.query.get("format", "webp")
+        if form not in FORMATS:
+            raise UsageError(f"format must be one of {', '.join(FORMATS)}")
+        data, tag = await self.lanes.pictures.run(self.service.thumbnail, picture_id, side, form)
         headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
         if f'"{tag}"' in request.headers.get("If-None-Match", ""):
             return web.Response(status=304, headers=headers)
-        return web.Response(body=data, content_type="image/webp", headers=headers)
+        return web.Response(body=data, content_type=f"image/{form}", headers=headers)
 
     async def get_model(self, request: web.Request) -> web.Response:
         return _json(await self.lanes.control.run(self.service.model))
@@ -239,6 +239,7 @@ class Api:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
+        response.force_close()
         try:
             await response.prepare(request)
             await response.write(b"retry: 2000\n\n")
@@ -343,7 +344,7 @@ def _error(status: int, code: str, message: str) -> web.Response:
 
 
 async def _set_headers(request: web.Request, response: web.StreamResponse) -> None:
-    for name, value in HEADERS.items():
+    for name, value in SAFE_HEADERS.items():
         response.headers[name] = value
     if request.path.startswith("/v1/"):
         for name, value in API_HEADERS.items():

@@ -42,6 +42,12 @@ def nullable(kind: str, description: str = "") -> Schema:
     return {"type": [kind, "null"], **({"description": description} if description else {})}
 
 
+def path_item() -> Schema:
+    """A path in a list: text, or an object where it is not valid UTF-8."""
+    exact = answer({"path": text(), "path_b64": text("the exact bytes")})
+    return {"anyOf": [text(), exact]}
+
+
 def request(properties: Schema, required: tuple[str, ...] = (), **more: Any) -> Schema:
     closed = {"type": "object", "properties": properties, "additionalProperties": False}
     return {**closed, **({"required": list(required)} if required else {}), **more}
@@ -82,7 +88,9 @@ REQUESTS: dict[str, Schema] = {
         {
             "terms": listed(ref("Term"), "what to look for, summed by weight", maxItems=1000),
             "top": integer("how many results", minimum=1, maximum=1000, default=10),
-            "offset": integer("how many to leave out first", minimum=0, maximum=100_000, default=0),
+            "offset": integer(
+                "how many to leave out first", minimum=0, maximum=1_000_000, default=0
+            ),
             "in": listed(ref("PathInput"), "only below one of these folders", maxItems=1000),
             "after": text("taken at or after: 2024, 2024-06-30, `2 weeks ago`", maxLength=100),
             "before": text("taken before", maxLength=100),
@@ -130,7 +138,7 @@ REQUESTS: dict[str, Schema] = {
 _PICTURE = {
     "id": integer("stable: never names another picture"),
     "path": text(),
-    "copies": listed(text(), "other files with the same content"),
+    "copies": listed(path_item(), "other files with the same content"),
     "width": integer("as shown, in pixels"),
     "height": integer("as shown, in pixels"),
     "format": text(),
@@ -219,7 +227,7 @@ ANSWERS: dict[str, Schema] = {
     "SyncAnswer": answer(
         {
             "in_sync": boolean(),
-            "offline": listed(text(), "folders that were left out"),
+            "offline": listed(path_item(), "folders that were left out"),
             "pending": integer(),
             "paused": boolean(),
         }

@@ -169,7 +169,7 @@ def bind_loopback(port: int) -> socket.socket:
         listener.bind((LOOPBACK, port))
     except OSError as error:
         listener.close()
-        reason = "is used by another program" if error.errno == errno.EADDRINUSE else error.strerror
+        reason = "another program uses it" if error.errno == errno.EADDRINUSE else error.strerror
         raise ImgqError(
             f"http_port {port} on {LOOPBACK}: {reason}; choose another, or 0 to switch it off",
             code="listen",

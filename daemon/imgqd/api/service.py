@@ -80,8 +80,11 @@ class Service(Protocol):
     def picture(self, picture_id: int) -> dict[str, Any]:
         """One result object, without rank and score. Raises NotFoundError."""
 
-    def thumbnail(self, picture_id: int, side: int) -> tuple[bytes, str]:
-        """A WebP picture whose longer side is at most `side` pixels, and its entity tag."""
+    def thumbnail(self, picture_id: int, side: int, form: str = "webp") -> tuple[bytes, str]:
+        """An encoded picture whose longer side is at most `side` pixels, and its entity tag.
+
+        `form` is webp, png or jpeg. The tag differs for every side, form and content.
+        """
 
     def model(self) -> dict[str, Any]:
         """The model in use: `spec`, `id`, `dim`, `runtime`, `device`, `fallback` and more."""
