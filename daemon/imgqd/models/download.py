@@ -80,13 +80,6 @@ def fetch(repository: str, name: str, report: Report, *, optional: bool = False)
     return path
 
 
-def is_cached(repository: str, names: tuple[str, ...] = _WEIGHTS) -> bool:
-    """True when one of the files is in the local cache; asks no network."""
-    from huggingface_hub import try_to_load_from_cache
-
-    return any(isinstance(try_to_load_from_cache(repository, name), str) for name in names)
-
-
 def _is_whole(path: str) -> bool:
     """Compares with the hash in the blob's name, which is the hub's SHA-256 for large files.
 

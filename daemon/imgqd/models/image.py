@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 _STARTS = 2
 _GPU_BATCH = 64
+_FINISH_S = 1.0
 
 
 class _ChildDied(Exception):
@@ -58,6 +59,7 @@ class TowerProcess:
         self._child: subprocess.Popen[bytes] | None = None
         self._errors: BinaryIO | None = None
         self.device = device
+        self._aborted = False
 
     @property
     def pid(self) -> int | None:
@@ -66,7 +68,10 @@ class TowerProcess:
         return child.pid if child is not None and child.poll() is None else None
 
     def run(self, values: Array) -> Vectors:
-        """One batch: (n, ...) to (n, dim) float32. Starts the child, once more if it dies."""
+        """One batch: (n, ...) to (n, dim) float32. Starts the child, once more if it dies.
+
+        Raises ModelError.
+        """
         for attempt in range(1, _STARTS + 1):
             try:
                 if self.pid is None:
@@ -74,6 +79,8 @@ class TowerProcess:
                 return self._ask(values)
             except _ChildDied as death:
                 self.close()
+                if self._aborted:
+                    raise ModelError(f"encoding with {self._artifact.id} was stopped") from death
                 log.warning("model_child_died", model=self._artifact.id, reason=str(death))
                 if attempt == _STARTS:
                     raise ModelError(
@@ -81,6 +88,13 @@ class TowerProcess:
                         "smaller batch or model, or device cpu"
                     ) from death
         raise AssertionError("unreachable")
+
+    def abort(self) -> None:
+        """From another thread: ends a batch in hand, and everything after it."""
+        self._aborted = True
+        child = self._child
+        if child is not None:
+            child.kill()
 
     def close(self) -> None:
         """Ends the child, if any, and waits until it has gone."""
@@ -216,10 +230,15 @@ class ImageEncoder:
         return np.concatenate(parts)
 
     def close(self) -> None:
-        """Ends the child. A batch in hand is finished first; encoding afterwards is an error."""
+        """Ends the child. A batch in hand has a second to finish; encoding afterwards is an error."""
         self._closed = True
-        with self._lock:
+        if not self._lock.acquire(timeout=_FINISH_S):
+            self._process.abort()
+            self._lock.acquire()
+        try:
             self._process.close()
+        finally:
+            self._lock.release()
         with self._wake:
             self._wake.notify_all()
 

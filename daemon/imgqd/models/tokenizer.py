@@ -21,6 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import regex
 
+from imgqd.models.coverage import coverage as english_coverage
+
 Tokens = npt.NDArray[np.int64]
 
 _CLIP_MERGES = 49152 - 256 - 2
@@ -205,6 +207,8 @@ class HubTokenizer:
         return rows
 
     def coverage(self, text: str) -> float:
+        if type(self._rust.model).__name__ == "WordPiece":
+            return english_coverage(self._rust, text)
         unknown = self._settings.get("unknown")
         words = [word for word in self._clean(text).split() if any(map(str.isalpha, word))]
         encoded = self._rust.encode_batch(words, add_special_tokens=False)
