@@ -1,8 +1,8 @@
 """The daemon's door to the decoder processes: DecoderPool.
 
-Starts workers by exec (never by fork: the daemon has many threads), hands them open files, enforces
-a deadline for each, and believes nothing that comes back until it is checked. What happens inside
-the processes is in decode_worker.py and what it imports.
+Keeps up to so many workers, hands them open files, ends them when idle, and turns every failure into
+a ProblemError with a reason word. Processes and deadlines are decode_channel.py's, checking answers
+decode_answer.py's, and what happens inside the processes is in decode_worker.py and below.
 """
 
 from __future__ import annotations
@@ -17,27 +17,36 @@ import numpy as np
 
 from imgqd.errors import ProblemError
 from imgqd.indexing import decode_protocol as protocol
-from imgqd.indexing import formats
+from imgqd.indexing.decode_answer import Sidecar, read_metadata, read_sidecar
 from imgqd.indexing.decode_channel import (
     ChildDied,
     ChildLimits,
     DeadlineError,
     Worker,
     WorkerFailed,
+    start_worker,
 )
-from imgqd.records import Decoded, Metadata, Preprocess
+from imgqd.indexing.formats import LIBRARIES
+from imgqd.records import Decoded, Metadata, Pixels, Preprocess
 
 IDLE_S = 30.0
 MAX_THUMBNAIL = 8 * 1024 * 1024
+MAX_THUMBNAIL_SIDE = 2048
 T = TypeVar("T")
+Read = Callable[[protocol.Fields, bytearray], T]
 
 
 class DecoderPool:
-    """Up to `workers` decoder processes, started when needed and ended after 30 s of idleness.
+    """Up to `workers` decoder processes, started when needed and ended after `idle_s` without work.
 
     `timeout_s` is the deadline for one file, `max_pixels` and `min_side` limits on its size in
     pixels, `memory_mb` the memory of one process in MiB, `nice` how far its priority is lowered.
     Thread-safe: up to `workers` calls run at once, others wait.
+
+    Every method takes an open, readable file descriptor, reads it from its beginning whatever its
+    position (which it moves), and leaves it open; `name` is the file's name, which tells RAW formats
+    that look like TIFF apart. All raise ProblemError: `corrupt`, `unsupported`, `too-large`,
+    `too-small`, `timeout`, `memory`, `crashed`, `unreadable`.
     """
 
     def __init__(
@@ -60,13 +69,21 @@ class DecoderPool:
         self._busy: set[Worker] = set()
         self._closed = False
         self._reaper: threading.Thread | None = None
+        self._sandbox: tuple[str, ...] = ()
+
+    @property
+    def sandbox(self) -> tuple[str, ...]:
+        """What locks decoders up here, of `rlimits`, `landlock`, `seccomp`; empty before the first
+        file."""
+        return self._sandbox
+
+    def pids(self) -> list[int]:
+        """The process ids of the workers there are now (not of their children)."""
+        with self._changed:
+            return [worker.pid for _, worker in self._idle] + [w.pid for w in self._busy]
 
     def decode(self, fd: int, preprocess: Preprocess, *, name: bytes = b"") -> Decoded:
-        """The picture in `fd`, as (height, width, 3) uint8 RGB sized for `preprocess`.
-
-        `fd` is read from its beginning, whatever its position. `name` is the file's name, which
-        tells RAW formats that look like TIFF apart. Raises ProblemError.
-        """
+        """The picture as (height, width, 3) uint8 RGB sized for `preprocess`, and its metadata."""
         height, width = preprocess.height, preprocess.width
         want = {
             "height": height,
@@ -76,155 +93,162 @@ class DecoderPool:
             "fill_color": preprocess.fill_color,
             "resize": preprocess.resize,
         }
-        body = height * width * 3
-        header, data = self._ask({"kind": "decode", "want": want}, fd, name, body, exactly=True)
-        pixels = np.frombuffer(data, dtype=np.uint8).reshape(height, width, 3)
-        return Decoded(pixels, _checked(_metadata, header))
+
+        def read(header: protocol.Fields, body: bytearray) -> Decoded:
+            if len(body) != height * width * 3:
+                raise protocol.MalformedError("the wrong number of pixels")
+            pixels: Pixels = np.frombuffer(body, dtype=np.uint8).reshape(height, width, 3)
+            return Decoded(pixels, read_metadata(header))
+
+        request = {"kind": "decode", "want": want}
+        return self._ask(request, fd, name, height * width * 3, read)
 
     def inspect(self, fd: int, *, name: bytes = b"") -> Metadata:
-        """What the file says of itself, without decoding it where the format allows.
+        """What the file says of itself; the pixels are decoded only where nothing else identifies
+        them (not for JPEG, PNG and WebP)."""
+        return self._ask({"kind": "inspect"}, fd, name, 0, lambda header, _: read_metadata(header))
 
-        Raises ProblemError.
-        """
-        header, _ = self._ask({"kind": "inspect"}, fd, name, 0)
-        return _checked(_metadata, header)
+    def thumbnail(self, fd: int, side: int, *, name: bytes = b"", format: str = "webp") -> bytes:
+        """A `webp` or `jpeg` file of the oriented picture, its longer side at most `side` pixels
+        (never enlarged). It comes out of a decoder: show it, do not trust it."""
+        if format not in ("webp", "jpeg") or not 1 <= side <= MAX_THUMBNAIL_SIDE:
+            raise ValueError(f"no thumbnail of {side} pixels as {format}")
+        request = {"kind": "thumbnail", "side": side, "format": format}
+        magic = b"RIFF" if format == "webp" else b"\xff\xd8\xff"
+
+        def read(_: protocol.Fields, body: bytearray) -> bytes:
+            if not body.startswith(magic):
+                raise protocol.MalformedError(f"a thumbnail that is no {format}")
+            return bytes(body)
+
+        return self._ask(request, fd, name, MAX_THUMBNAIL, read)
+
+    def sidecar(self, fd: int) -> Sidecar:
+        """What an `.xmp` file says; a file that is no XMP says nothing."""
+        return self._ask({"kind": "sidecar"}, fd, b"", 0, lambda header, _: read_sidecar(header))
 
     def close(self) -> None:
         """Ends all processes, busy ones included; calls under way raise ProblemError."""
         with self._changed:
             self._closed = True
-            workers = [worker for _, worker in self._idle] + list(self._busy)
+            idle = [worker for _, worker in self._idle]
+            busy = list(self._busy)
             self._idle.clear()
             self._changed.notify_all()
-        for worker in workers:
-            worker.kill()
+        for worker in idle:
+            worker.discard()
+        for worker in busy:
+            worker.terminate()
 
     # -- asking -----------------------------------------------------------------------------------
 
-    def _ask(
-        self, request: protocol.Fields, fd: int, name: bytes, most: int, *, exactly: bool = False
-    ) -> tuple[protocol.Fields, bytearray]:
+    def _ask(self, request: protocol.Fields, fd: int, name: bytes, most: int, read: Read[T]) -> T:
         request["name"] = name[-64:].hex()
-        with self._worker() as worker:
-            for _ in range(len(formats.FORMATS)):
-                try:
-                    header, body = worker.ask(request, fd, most)
-                    library = protocol.optional_text(header, "library", 32)
-                    if library is None:
-                        if exactly and "reason" not in header and len(body) != most:
-                            raise protocol.MalformedError("the wrong number of pixels")
-                        break
-                    worker.load(library)
-                except DeadlineError:
+        try:
+            with self._worker() as worker:
+                return self._answered(worker, request, fd, most, read)
+        except DeadlineError:
+            raise ProblemError(
+                "timeout",
+                f"decoding took longer than {self._limits.timeout_s:g} s "
+                "(setting decode_timeout_s)",
+            ) from None
+        except ChildDied as error:
+            raise ProblemError(error.reason, error.detail) from None
+        except WorkerFailed as error:
+            raise ProblemError("crashed", str(error)) from None
+        except protocol.MalformedError as error:
+            raise ProblemError(
+                "crashed", f"the decoder gave an answer that makes no sense: {error}"
+            ) from None
+
+    def _answered(
+        self, worker: Worker, request: protocol.Fields, fd: int, most: int, read: Read[T]
+    ) -> T:
+        try:
+            for _ in range(1 + len(LIBRARIES)):
+                header, body = worker.ask(request, fd, most)
+                if not self._sandbox:
+                    self._sandbox = protocol.texts(header, "sandbox", 8, 32)
+                if "reason" in header:
+                    raise _problem(header)
+                library = protocol.optional_text(header, "library", 32)
+                if library is None:
+                    return read(header, body)
+                if library not in LIBRARIES or library in worker.libraries:
+                    break
+                if not worker.load(library):
                     raise ProblemError(
-                        "timeout",
-                        f"decoding it took longer than {self._limits.timeout_s:g} s "
-                        "(setting decode_timeout_s)",
-                    ) from None
-                except ChildDied as error:
-                    raise ProblemError(error.reason, error.detail) from None
-                except WorkerFailed as error:
-                    raise ProblemError("crashed", str(error)) from None
-                except protocol.MalformedError as error:
-                    worker.kill()
-                    raise ProblemError(
-                        "crashed", f"the decoder gave an answer that makes no sense: {error}"
-                    ) from None
-            else:
-                worker.kill()
-                raise ProblemError("crashed", "the decoder kept asking for more libraries")
-        reason = header.get("reason")
-        if reason is not None:
-            detail = _checked(lambda h: protocol.text(h, "detail", 1000), header)
-            if reason not in protocol.REASONS:
-                raise ProblemError("crashed", "the decoder gave a reason that does not exist")
-            raise ProblemError(reason, detail)
-        return header, body
+                        "unsupported",
+                        f"{library} pictures need the Python package {LIBRARIES[library]}, "
+                        "which cannot be loaded: install it and run `imgqd retry`",
+                    )
+            raise protocol.MalformedError("it asks for a library that it has")
+        except protocol.MalformedError:
+            worker.discard()
+            raise
 
     @contextlib.contextmanager
     def _worker(self) -> Iterator[Worker]:
         with self._slots:
-            with self._changed:
-                if self._closed:
-                    raise ProblemError("crashed", "the decoders are shut down")
-                worker = self._idle.pop()[1] if self._idle else None
-                if worker is None:
-                    worker = Worker(self._limits, nice=self._nice)
-                self._busy.add(worker)
+            worker = self._take()
             try:
                 yield worker
             finally:
-                with self._changed:
-                    self._busy.discard(worker)
-                    if self._closed or not worker.usable:
-                        worker.kill()
-                    else:
-                        self._idle.append((time.monotonic(), worker))
-                        self._watch_idle()
+                self._put_back(worker)
 
-    # -- idleness ---------------------------------------------------------------------------------
+    def _take(self) -> Worker:
+        while True:
+            with self._changed:
+                if self._closed:
+                    raise WorkerFailed("the decoders are shut down")
+                worker = self._idle.pop()[1] if self._idle else None
+                if worker is not None and worker.alive:
+                    self._busy.add(worker)
+                    return worker
+            if worker is not None:
+                worker.discard()
+                continue
+            worker = start_worker(self._limits, nice=self._nice)
+            with self._changed:
+                if not self._closed:
+                    self._busy.add(worker)
+                    return worker
+            worker.discard()
 
-    def _watch_idle(self) -> None:
-        if self._reaper is None:
-            self._reaper = threading.Thread(
-                target=self._end_idle, name="imgqd-decoder-idle", daemon=True
-            )
-            self._reaper.start()
+    def _put_back(self, worker: Worker) -> None:
+        with self._changed:
+            self._busy.discard(worker)
+            keep = not self._closed and worker.alive
+            if keep:
+                self._idle.append((time.monotonic(), worker))
+                if self._reaper is None:
+                    self._reaper = threading.Thread(
+                        target=self._end_idle, name="imgqd-decoder-idle", daemon=True
+                    )
+                    self._reaper.start()
+        if not keep:
+            worker.discard()
 
     def _end_idle(self) -> None:
-        """Ends workers that had nothing to do; ends itself when none is left."""
+        """Ends workers that had nothing to do; ends itself when there is none left to watch."""
         while True:
             ended: list[Worker] = []
             with self._changed:
-                now = time.monotonic()
-                while self._idle and self._idle[0][0] + self._idle_s <= now:
+                due = time.monotonic() - self._idle_s
+                while self._idle and self._idle[0][0] <= due:
                     ended.append(self._idle.pop(0)[1])
                 if not ended:
-                    if not self._idle and not self._busy:
+                    if not self._idle:
                         self._reaper = None
                         return
-                    oldest = self._idle[0][0] + self._idle_s - now if self._idle else self._idle_s
-                    self._changed.wait(oldest)
+                    self._changed.wait(self._idle[0][0] - due)
             for worker in ended:
-                worker.kill()
+                worker.discard()
 
 
-def _checked(read: Callable[[protocol.Fields], T], header: protocol.Fields) -> T:
-    try:
-        return read(header)
-    except protocol.MalformedError as error:
-        raise ProblemError(
-            "crashed", f"the decoder gave an answer that makes no sense: {error}"
-        ) from None
-
-
-def _metadata(header: protocol.Fields) -> Metadata:
-    fields = header.get("metadata")
-    if not isinstance(fields, dict):
-        raise protocol.MalformedError("no metadata")
-    word = protocol.text(fields, "format", 16)
-    if word not in formats.FORMATS:
-        raise protocol.MalformedError("a format that does not exist")
-    try:
-        pixel_hash = bytes.fromhex(protocol.text(fields, "pixel_hash", 32))
-    except ValueError as error:
-        raise protocol.MalformedError("pixel_hash is not hexadecimal") from error
-    if len(pixel_hash) != 16:
-        raise protocol.MalformedError("pixel_hash is not 16 bytes")
-    latitude = protocol.optional_number(fields, "latitude", -90, 90)
-    longitude = protocol.optional_number(fields, "longitude", -180, 180)
-    return Metadata(
-        width=protocol.integer(fields, "width", 1, protocol.MAX_SIDE),
-        height=protocol.integer(fields, "height", 1, protocol.MAX_SIDE),
-        format=word,
-        pixel_hash=pixel_hash,
-        taken=protocol.optional_number(fields, "taken", -1e11, 1e12),
-        taken_offset=protocol.optional_integer(fields, "taken_offset", -1440, 1440),
-        camera=protocol.optional_text(fields, "camera"),
-        lens=protocol.optional_text(fields, "lens"),
-        gps=None if latitude is None or longitude is None else (latitude, longitude),
-        title=protocol.optional_text(fields, "title"),
-        description=protocol.optional_text(fields, "description"),
-        keywords=protocol.texts(fields, "keywords", protocol.MAX_KEYWORDS, protocol.MAX_KEYWORD),
-        rating=protocol.optional_integer(fields, "rating", -1, 5),
-    )
+def _problem(header: protocol.Fields) -> ProblemError:
+    reason = protocol.text(header, "reason", 32)
+    if reason not in protocol.REASONS:
+        raise protocol.MalformedError("a reason that does not exist")
+    return ProblemError(reason, protocol.text(header, "detail", 1000))

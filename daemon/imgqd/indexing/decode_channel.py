@@ -14,8 +14,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
+from typing import Protocol
 
 from imgqd.indexing import decode_protocol as protocol
 
@@ -23,6 +25,7 @@ COMMAND = ("-S", "-P", "-B", "-m", "imgqd.indexing.decode_worker")
 # One fork for each file would cost as much processor time as decoding a small JPEG does.
 FILES_PER_CHILD = 16
 START_TIMEOUT_S = 30.0
+_KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMP", "TEMP")
 
 
 class DeadlineError(Exception):
@@ -63,16 +66,51 @@ class ChildLimits:
     timeout_s: float
 
 
-class Worker:
-    """A worker process with at most one child. Used by one thread at a time, save `kill`."""
+class Worker(Protocol):
+    """A worker process, of whichever kind the platform has.
+
+    Used by one thread at a time; only `terminate` may come from another. `libraries` are the format
+    words whose libraries it has loaded.
+    """
+
+    libraries: set[str]
+
+    @property
+    def alive(self) -> bool: ...
+
+    @property
+    def pid(self) -> int: ...
+
+    def ask(
+        self, request: protocol.Fields, fd: int, most: int
+    ) -> tuple[protocol.Fields, bytearray]:
+        """Sends one request with its file; gives the header and a body of at most `most` bytes.
+
+        Raises DeadlineError (the worker has been discarded), ChildDied, WorkerFailed, or
+        MalformedError, after which the caller must discard the worker.
+        """
+
+    def load(self, library: str) -> bool:
+        """Loads the library for a format. False when it cannot be loaded."""
+
+    def terminate(self) -> None:
+        """Ends the processes at once, from any thread; whoever waits for an answer gets ChildDied
+        or WorkerFailed."""
+
+    def discard(self) -> None:
+        """Ends the processes and closes everything; harmless when done already."""
+
+
+class ForkingWorker:
+    """A worker that forks children; it has at most one at a time."""
 
     def __init__(self, limits: ChildLimits, *, nice: int) -> None:
+        self.libraries: set[str] = set()
         self._limits = limits
-        self._libraries: set[str] = set()
         self._child: socket.socket | None = None
         self._files = 0
-        self.sandbox: tuple[str, ...] = ()
-        ours, theirs = socket.socketpair()
+        self._reaping = threading.Lock()
+        self._control, theirs = socket.socketpair()
         with theirs:
             try:
                 self._process = subprocess.Popen(
@@ -86,14 +124,14 @@ class Worker:
                     start_new_session=True,
                 )
             except OSError as error:
-                ours.close()
+                self._control.close()
                 raise WorkerFailed(f"no decoder process can be started: {error}") from error
-        self._control = ours
-        ours.setblocking(False)
+        self._control.setblocking(False)
 
     @property
-    def usable(self) -> bool:
-        return self._process.poll() is None
+    def alive(self) -> bool:
+        with self._reaping:
+            return self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -102,82 +140,79 @@ class Worker:
     def ask(
         self, request: protocol.Fields, fd: int, most: int
     ) -> tuple[protocol.Fields, bytearray]:
-        """Sends one request with its file; the header and a body of at most `most` bytes.
-
-        Raises DeadlineError, ChildDied, WorkerFailed or MalformedError; after the first and the
-        last of these the worker must not be used again.
-        """
-        child = self._ready_child()
+        child = self._child or self._start_child()
         deadline = time.monotonic() + self._limits.timeout_s
         try:
             _send(child, protocol.pack(request), deadline, fd)
             self._files += 1
-            lengths = protocol.HEADER.unpack(_receive(child, protocol.HEADER.size, deadline))
-            if lengths[0] > protocol.MAX_HEADER or lengths[1] > most:
-                raise protocol.MalformedError("an answer that is too long")
-            header = protocol.parse(bytes(_receive(child, lengths[0], deadline)))
-            body = _receive(child, lengths[1], deadline)
+            head, length = protocol.HEADER.unpack(_receive(child, protocol.HEADER.size, deadline))
+            if head > protocol.MAX_HEADER or length > most:
+                raise protocol.MalformedError("it is too long")
+            header = protocol.parse(bytes(_receive(child, head, deadline)))
+            body = _receive(child, length, deadline)
         except DeadlineError:
-            self.kill()
+            self.discard()
             raise
-        except (EOFError, OSError):
+        except (EOFError, ConnectionError):
             raise ChildDied(self._end_of_child()) from None
+        except OSError as error:
+            # Not about the child: `fd` is no open file, or this process is out of something.
+            self.discard()
+            raise WorkerFailed(f"the file cannot be handed to a decoder: {error}") from error
         if self._files >= FILES_PER_CHILD:
             self._let_child_go()
         return header, body
 
-    def load(self, library: str) -> None:
-        """Has the next child know the library that `library` (a format word) needs."""
-        if library in self._libraries:
-            raise WorkerFailed(f"the decoder cannot load what {library} pictures need")
-        self._libraries.add(library)
+    def load(self, library: str) -> bool:
+        # A child may import nothing any more: the next one is forked with the library in it.
         self._let_child_go()
+        self.libraries.add(library)
+        self._start_child()
+        return library in self.libraries
 
-    def kill(self) -> None:
-        """Ends the worker and its child at once; harmless when they have ended."""
-        with contextlib.suppress(OSError):
-            # Its own session, so the group is the worker and its children, nobody else. The
-            # process is not reaped before this, so the number cannot be another group's.
-            if self._process.returncode is None:
+    def terminate(self) -> None:
+        with self._reaping, contextlib.suppress(ProcessLookupError):
+            # Its own session, so the group is the worker and its child and nobody else; and until
+            # it is reaped, which only happens under this lock, the number is nobody else's.
+            if self._process.poll() is None:
                 os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+                self._process.wait()
+
+    def discard(self) -> None:
+        self.terminate()
         self._let_child_go()
         self._control.close()
 
     # -- the child --------------------------------------------------------------------------------
 
-    def _ready_child(self) -> socket.socket:
-        if self._child is None:
-            try:
-                self._child = self._start_child()
-            except (EOFError, OSError, DeadlineError) as error:
-                self.kill()
-                raise WorkerFailed(f"the decoder process does not start: {error!r}") from error
-            self._files = 0
-        return self._child
-
     def _start_child(self) -> socket.socket:
-        deadline = time.monotonic() + START_TIMEOUT_S
         limits = self._limits
         orders: protocol.Fields = {
-            "libraries": sorted(self._libraries),
+            "libraries": sorted(self.libraries),
             "max_pixels": limits.max_pixels,
             "min_side": limits.min_side,
             "memory_mb": limits.memory_mb,
             "timeout_s": limits.timeout_s,
             "files": FILES_PER_CHILD,
         }
-        _send(self._control, protocol.pack(orders), deadline)
-        while True:
-            fields, fds = self._hear(deadline)
-            if "started" in fields and fds:
-                child = socket.socket(fileno=fds[0])
-                child.setblocking(False)
-                return child
+        deadline = time.monotonic() + START_TIMEOUT_S
+        try:
+            _send(self._control, protocol.pack(orders), deadline)
+            while self._child is None:
+                fields, fds = self._hear(deadline)
+                if fds:
+                    self._child = socket.socket(fileno=fds[0])
+                    self._child.setblocking(False)
+                    self.libraries -= set(protocol.texts(fields, "missing", 8, 32))
+        except (EOFError, OSError, DeadlineError, protocol.MalformedError) as error:
+            self.discard()
+            raise WorkerFailed(f"the decoder process does not start: {error!r}") from error
+        self._files = 0
+        return self._child
 
     def _hear(self, deadline: float) -> tuple[protocol.Fields, list[int]]:
         head, fds = _receive_with_fds(self._control, protocol.HEADER.size, deadline)
-        length, _ = protocol.HEADER.unpack(head)
+        length = protocol.HEADER.unpack(head)[0]
         return protocol.parse(bytes(_receive(self._control, length, deadline))), fds
 
     def _let_child_go(self) -> None:
@@ -188,22 +223,29 @@ class Worker:
     def _end_of_child(self) -> int:
         """How the child ended, as the worker tells: an exit code, or minus a signal."""
         self._let_child_go()
+        deadline = time.monotonic() + START_TIMEOUT_S
         try:
-            deadline = time.monotonic() + START_TIMEOUT_S
             while True:
                 fields, _ = self._hear(deadline)
                 if "ended" in fields:
                     return protocol.integer(fields, "ended", -255, 255)
         except (EOFError, OSError, DeadlineError, protocol.MalformedError) as error:
-            self.kill()
-            raise WorkerFailed("the decoder process was ended") from error
+            self.discard()
+            raise WorkerFailed("the decoder process was ended from outside") from error
+
+
+def start_worker(limits: ChildLimits, *, nice: int) -> Worker:
+    """A new worker process of the kind this platform has. Raises WorkerFailed."""
+    if sys.platform == "win32":
+        from imgqd.indexing.decode_windows import PipeWorker
+
+        return PipeWorker(limits, nice=nice)
+    return ForkingWorker(limits, nice=nice)
 
 
 def environment() -> dict[str, str]:
     """The little that a worker needs: where modules are, UTF-8, one thread."""
-    kept = {
-        key: os.environ[key] for key in ("SYSTEMROOT", "TZ", "LD_LIBRARY_PATH") if key in os.environ
-    }
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return {
         **kept,
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),

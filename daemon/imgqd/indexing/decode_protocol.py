@@ -13,7 +13,7 @@ import struct
 from typing import Any
 
 HEADER = struct.Struct(">II")  # length of the JSON header, length of the body
-MAX_HEADER = 64 * 1024
+MAX_HEADER = 128 * 1024
 MAX_REQUEST = 8 * 1024
 MAX_TEXT = 4096
 MAX_KEYWORDS = 256
@@ -32,7 +32,7 @@ class MalformedError(Exception):
 
 def pack(header: Fields, body_length: int = 0) -> bytes:
     """The frame's beginning: lengths and JSON header; the body follows it."""
-    text = json.dumps(header, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode()
+    text = json.dumps(header, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     return HEADER.pack(len(text), body_length) + text
 
 

@@ -112,6 +112,18 @@ def _png(data: bytes, orientation: int) -> bytes:
     return digest.digest()
 
 
+def png_has_late_text(data: bytes) -> bool:
+    """Whether a PNG has metadata behind its pixels, where a reader of the header misses it."""
+    at, pixels = 8, False
+    while at + 8 <= len(data):
+        kind = data[at + 4 : at + 8]
+        pixels = pixels or kind == b"IDAT"
+        if pixels and kind in (b"eXIf", b"iTXt", b"tEXt", b"zTXt"):
+            return True
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    return False
+
+
 def _webp(data: bytes, orientation: int) -> bytes:
     digest = _new(b"webp", orientation)
     view = memoryview(data)

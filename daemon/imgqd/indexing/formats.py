@@ -10,6 +10,8 @@ import struct
 
 FORMATS = ("jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "jpeg2000", "heic", "raw")
 SNIFF_BYTES = 64
+# Python packages that a format needs beside Pillow.
+LIBRARIES = {"heic": "pillow_heif", "raw": "rawpy"}
 
 RAW_EXTENSIONS = frozenset(
     b"3fr ari arw bay cap cr2 cr3 crw dcr dcs dng erf fff gpr iiq k25 kdc mdc mef mos mrw nef nrw "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 from dataclasses import dataclass
+from typing import IO
 
 from PIL import (
     AvifImagePlugin,
@@ -26,7 +27,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from imgqd.indexing import fingerprint, formats, pixels
+from imgqd.indexing import fingerprint, formats, metadata, pixels, rawfile
 
 # Named so that they are registered before the sandbox forbids importing anything.
 PLUGINS = (
@@ -52,8 +53,6 @@ _PILLOW_NAMES = {
     "heic": "HEIF",
 }
 _FROM_MEMORY = frozenset({"jpeg", "png", "webp", "avif", "heic", "raw"})
-# Formats that need a library beside Pillow: imported by the worker, before the sandbox.
-LIBRARIES = {"heic": "pillow_heif", "raw": "rawpy"}
 ORIENTATION = 0x0112
 
 
@@ -84,61 +83,124 @@ class Limits:
 
 def configure() -> None:
     """Sets Pillow up for hostile files: our own pixel limit from the header, no threads."""
+    Image.preinit()  # or the first open would try to import, which the sandbox forbids
     Image.MAX_IMAGE_PIXELS = None
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     # Large colour profiles are legitimate; the memory limit bounds the rest.
     PngImagePlugin.MAX_TEXT_CHUNK = 16 * 1024 * 1024
+    PngImagePlugin.MAX_TEXT_MEMORY = 64 * 1024 * 1024
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
 class PictureFile:
-    """An opened picture: `format`, `image` (not decoded yet), `width` and `height` as shown."""
+    """An opened picture, not decoded yet.
+
+    `format` is the word, `width` and `height` the size as shown, `facts` what it says of itself.
+    Takes over `fd`. Raises Refused, LibraryNeeded, or whatever a decoder makes of a broken file
+    (`reason_of`).
+    """
 
     def __init__(self, fd: int, name: bytes, limits: Limits, loaded: frozenset[str]) -> None:
-        self.stream, self.data = _read(fd)
-        head = self.data[: formats.SNIFF_BYTES]
-        self.format = _format_of(head, name)
-        if self.format in LIBRARIES and self.format not in loaded:
+        stream = os.fdopen(fd, "rb")
+        self.close = stream.close
+        self._raw: rawfile.RawFile | None = None
+        self._image: Image.Image | None = None
+        self.format, self._data = _read(stream, name)
+        if self.format in formats.LIBRARIES and self.format not in loaded:
             raise LibraryNeeded(self.format)
-        self.image = self._open()
-        self.orientation = _orientation(self.image)
-        width, height = self.image.size
-        _check_size(width, height, limits)
-        # Pillow's TIFF plug-in gives the size as shown, and turns the pixels when it loads them.
-        if pixels.swaps_sides(self.orientation) and self.format != "tiff":
-            width, height = height, width
-        self.width, self.height = width, height
+        if self.format == "raw":
+            self._open_raw(stream, limits)
+        else:
+            self._open(stream, limits)
 
-    def _open(self) -> ImageFile.ImageFile:
-        source = io.BytesIO(self.data) if self.format in _FROM_MEMORY else self.stream
+    def _open(self, stream: io.BufferedReader, limits: Limits) -> None:
+        source = io.BytesIO(self._data) if self.format in _FROM_MEMORY else stream
+        self._image = image = _opened(source, self.format)
+        _check_size(*image.size, limits)
+        exif = _exif(image, self._data if self.format == "png" else b"")
+        value = exif.get(ORIENTATION, 1) if exif is not None else 1
+        self._orientation = value if isinstance(value, int) and 1 <= value <= 8 else 1
+        self.width, self.height = image.size
+        if pixels.swaps_sides(self._orientation) and self.format != "tiff":
+            self.width, self.height = self.height, self.width
+        tags = metadata.Tags() if exif is None else metadata.Tags.of(exif)
+        self.facts = metadata.read_picture(image.info, tags)
+
+    def _open_raw(self, stream: io.BufferedReader, limits: Limits) -> None:
         try:
-            return Image.open(source, formats=[_PILLOW_NAMES[self.format]])
-        except UnidentifiedImageError as error:
-            raise Refused("corrupt", f"its header is broken: not a valid {self.format}") from error
+            self._raw = raw = rawfile.RawFile(self._data)
+        except rawfile.NotRaw as error:
+            if formats.sniff(self._data[: formats.SNIFF_BYTES]) != "tiff":
+                raise Refused("unsupported", "LibRaw does not know this RAW format") from error
+            self.format = "tiff"
+            return self._open(stream, limits)
+        self.width, self.height = raw.width, raw.height
+        _check_size(self.width, self.height, limits)
+        self._orientation = raw.orientation
+        tags, info = raw.tags(), {}
+        if raw.preview is not None:
+            self._data = raw.preview
+            self._image = image = _opened(io.BytesIO(raw.preview), "jpeg")
+            exif = _exif(image, b"")
+            info = image.info
+            if not tags.main and exif is not None:
+                tags = metadata.Tags.of(exif)
+        self.facts = metadata.read_picture(info, tags)
+        return None
 
-    def decoded(self, want: pixels.Wanted | None) -> tuple[Image.Image, pixels.Box | None]:
-        """The oriented picture; for a JPEG at reduced scale when `want` leaves room for that.
+    def decoded(self, least: pixels.Size | None) -> tuple[Image.Image, pixels.Box | None]:
+        """The oriented picture; a JPEG may come at reduced scale, of at least the size `least`.
 
         The box is the part of a reduced picture that stands for the whole (None: all of it).
         """
-        box: pixels.Box | None = None
-        if want is not None and self.format == "jpeg":
-            width, height = pixels.draft_size((self.width, self.height), want)
-            if pixels.swaps_sides(self.orientation):
-                width, height = height, width
-            drafted = self.image.draft(None, (width, height))
-            box = _whole_box(drafted, self.image.size, self.orientation)
-        self.image.load()
-        # Plug-ins that turn the pixels by themselves take the mark away when they do.
-        return pixels.oriented(self.image, _orientation(self.image)), box
+        if self._image is None:
+            assert self._raw is not None
+            self._image = self._raw.develop()
+            return self._image, None
+        image, box = self._image, None
+        if least is not None and isinstance(image, JpegImagePlugin.JpegImageFile):
+            if pixels.swaps_sides(self._orientation):
+                least = least[1], least[0]
+            box = _whole_box(image.draft(None, least), image.size, self._orientation)
+        image.load()
+        # Pillow's TIFF plug-in turns the pixels itself.
+        turn = 1 if self.format == "tiff" else self._orientation
+        return pixels.oriented(image, turn), box
 
     def pixel_hash(self) -> bytes:
-        """See fingerprint.py. Decodes the picture only where the format leaves no other way."""
-        found = fingerprint.of_file(self.format, self.data, self.orientation)
+        """See fingerprint.py. Decodes the picture only where the format leaves no other way.
+
+        To be called before `decoded`.
+        """
+        if self._image is None:
+            assert self._raw is not None
+            return self._raw.sensor_hash(fingerprint.SIZE)
+        word = "jpeg" if self.format == "raw" else self.format
+        found = fingerprint.of_file(word, self._data, self._orientation)
         if found is not None:
             return found
-        self.image.load()
-        return fingerprint.of_pixels(self.image, _orientation(self.image))
+        self._image.load()
+        return fingerprint.of_pixels(self._image, self._orientation)
+
+
+def _opened(source: IO[bytes], word: str) -> Image.Image:
+    try:
+        return Image.open(source, formats=[_PILLOW_NAMES[word]])
+    except UnidentifiedImageError as error:
+        raise Refused("corrupt", f"its header is broken: this is no valid {word}") from error
+
+
+def _exif(image: Image.Image, png: bytes) -> Image.Exif | None:
+    """The EXIF of a picture that is not decoded yet. `png` are the bytes of a PNG file."""
+    try:
+        if png and not fingerprint.png_has_late_text(png):
+            # The plug-in's own getexif would decode the whole picture to look behind it.
+            return Image.Image.getexif(image)
+        return image.getexif()
+    except MemoryError:
+        raise
+    except Exception:  # broken metadata never stands in the way of the pixels
+        return None
 
 
 def _whole_box(
@@ -158,34 +220,24 @@ def _whole_box(
     return across[0], down[0], across[1], down[1]
 
 
-def _read(fd: int) -> tuple[io.BufferedReader, bytes]:
+def _read(stream: io.BufferedReader, name: bytes) -> tuple[str, bytes]:
+    """The format word and, for formats that are decoded from memory, all bytes (else the first)."""
     try:
-        stream = os.fdopen(fd, "rb")
         if stream.seekable():
             stream.seek(0)
-        head = stream.read(formats.SNIFF_BYTES)
-        word = formats.sniff(head)
-        rest = stream.read() if word in _FROM_MEMORY else b""
+        data = stream.read(formats.SNIFF_BYTES)
+        word = formats.sniff(data)
+        if word in (None, "tiff") and formats.by_name(name) == "raw":
+            word = "raw"
+        if word in _FROM_MEMORY:
+            data += stream.read()
     except OSError as error:
         raise Refused("unreadable", f"it cannot be read: {error.strerror or error}") from error
-    if not head:
+    if not data:
         raise Refused("corrupt", "the file is empty")
-    return stream, head + rest
-
-
-def _format_of(head: bytes, name: bytes) -> str:
-    found = formats.sniff(head)
-    if found is None:
+    if word is None:
         raise Refused("unsupported", "it is not a picture of a format that imgq reads")
-    return found
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        value = image.getexif().get(ORIENTATION, 1)
-    except Exception:  # broken metadata never stands in the way of the pixels
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+    return word, data
 
 
 def _check_size(width: int, height: int, limits: Limits) -> None:
