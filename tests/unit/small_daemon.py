@@ -136,9 +136,9 @@ class SmallDaemon:
             "tags": [],
         }
 
-    def thumbnail(self, picture_id: int, side: int, form: str = "webp") -> tuple[bytes, str]:
+    def thumbnail(self, picture_id: int, side: int, format: str = "webp") -> tuple[bytes, str]:
         self.picture(picture_id)
-        return f"{form} {picture_id} {side}".encode(), f"{picture_id}-{side}-{form}"
+        return f"{format} {picture_id} {side}".encode(), f'"{picture_id}-{side}-{format}"'
 
     def model(self) -> dict[str, Any]:
         return {

@@ -22,14 +22,14 @@ KINDS: Mapping[str, str] = {
     "picture-added": "id, path: a picture became searchable under a path",
     "picture-changed": "id, path: what is known of a picture changed: a path, a tag, its metadata",
     "picture-removed": "id, path: a picture is no longer found under a path",
-    "folder": "path, state: a watched folder was added, removed, went offline or came back",
+    "folder": "the watched folders, or the state of one, changed; ask for the folders",
     "model": "spec, id, state: the model is being made, was changed or fell back",
     "problem": "path, reason, detail: a file could not be indexed",
     "missed": "count: this subscriber was too slow and lost that many events; ask for the status",
     "stopping": "the daemon is about to stop",
 }
 # Of these only the newest one matters, so a waiting older one is replaced.
-LATEST_ONLY = frozenset({"progress"})
+LATEST_ONLY = frozenset({"progress", "stopping"})
 
 QUEUE_LIMIT = 256
 SUBSCRIBER_LIMIT = 32

@@ -207,8 +207,8 @@ class Api:
         if form not in FORMATS:
             raise UsageError(f"format must be one of {', '.join(FORMATS)}")
         data, tag = await self.lanes.pictures.run(self.service.thumbnail, picture_id, side, form)
-        headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
-        if f'"{tag}"' in request.headers.get("If-None-Match", ""):
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        if tag in request.headers.get("If-None-Match", ""):
             return web.Response(status=304, headers=headers)
         return web.Response(body=data, content_type=f"image/{form}", headers=headers)
 

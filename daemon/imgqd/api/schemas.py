@@ -206,7 +206,9 @@ ANSWERS: dict[str, Schema] = {
             "problems": integer(),
             "generation": integer(),
             "folders": listed(ref("Folder")),
-            "index": answer({"kind": text(), "vectors": integer(), "rebuilding": boolean()}),
+            "index": answer(
+                {"kind": nullable("string"), "vectors": integer(), "rebuilding": boolean()}
+            ),
             "queries": answer(
                 {
                     "count": integer(),

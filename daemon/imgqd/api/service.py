@@ -80,10 +80,10 @@ class Service(Protocol):
     def picture(self, picture_id: int) -> dict[str, Any]:
         """One result object, without rank and score. Raises NotFoundError."""
 
-    def thumbnail(self, picture_id: int, side: int, form: str = "webp") -> tuple[bytes, str]:
-        """An encoded picture whose longer side is at most `side` pixels, and its entity tag.
+    def thumbnail(self, picture_id: int, side: int, format: str = "webp") -> tuple[bytes, str]:
+        """An encoded picture whose longer side is at most `side` pixels, and its quoted entity tag.
 
-        `form` is webp, png or jpeg. The tag differs for every side, form and content.
+        `format` is webp, png or jpeg. The tag differs for every content, side and format.
         """
 
     def model(self) -> dict[str, Any]:
