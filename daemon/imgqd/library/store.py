@@ -270,6 +270,14 @@ class Store(Pictures):
         )
         return [Job(*row) for row in rows]
 
+    def renew(self) -> None:
+        """Asks again for everything that waits: a look that has begun already does not answer it."""
+        if not self.pending():
+            return
+        with self.write() as connection, self._seq_lock:
+            self._seq += 1
+            connection.execute("UPDATE jobs SET token = ?", (self._seq,))
+
     def watermark(self) -> int:
         """The newest request given so far."""
         with self._seq_lock:
@@ -340,9 +348,13 @@ class Store(Pictures):
         )
         return known != reason
 
+    def has_problem(self, path: bytes) -> bool:
+        """True when a problem of this path is recorded."""
+        return self.read_one("SELECT 1 FROM problems WHERE path = ?", (path,)) is not None
+
     def clear_problem(self, path: bytes) -> None:
         """Forgets a problem; nothing happens when there is none."""
-        if self.read_one("SELECT 1 FROM problems WHERE path = ?", (path,)) is None:
+        if not self.has_problem(path):
             return
         with self.write() as connection:
             connection.execute("DELETE FROM problems WHERE path = ?", (path,))
