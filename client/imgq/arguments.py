@@ -89,7 +89,8 @@ def _cluster(
         name = "-" + argument[at]
         option = known.get(name)
         if option is None:
-            raise _unknown(name if at > 1 or len(argument) == 2 else argument, known)
+            # `-like` is more likely a slip for --like than three flags.
+            raise _unknown("-" + argument if "-" + argument in known else name, known)
         if option.argument:
             rest = argument[at + 1 :]
             if rest:
@@ -146,6 +147,8 @@ def _value(parsed: Parsed, option: Option, name: str, value: str) -> None:
 def _unknown(name: str, known: dict[str, Option]) -> UsageError:
     from difflib import get_close_matches
 
+    if name in known:
+        return UsageError(f"there is no option {name[1:]}; did you mean {name}?")
     near = get_close_matches(name, known, n=1, cutoff=0.6) if name.startswith("--") else []
     hint = f"did you mean {near[0]}?" if near else "imgq --help-all lists them all"
     return UsageError(f"there is no option {name}; {hint} (-- ends the options: imgq -- {name})")

@@ -10,7 +10,13 @@ import os
 import sys
 
 from imgq import arguments
-from imgq.errors import ClientError, RefusedError, TooLateError, UsageError
+from imgq.errors import (
+    ClientError,
+    NothingWatchedError,
+    RefusedError,
+    TooLateError,
+    UsageError,
+)
 from imgq.options import TABLE
 
 TYPE_CHECKING = False
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
     from imgq.watch import Progress
 
 FOUND, NOTHING, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 4, 130
+NO_FOLDERS = "no folder is watched yet; start with: imgq --watch ~/Pictures TEXT"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -173,19 +180,32 @@ def _client() -> Client:
 class _LateProgress:
     """Progress that is imported when something is waited for, which is rare."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self) -> None:
         self._progress: Progress | None = None
+        self._checked = False
 
     def tick(self, why: str) -> None:
+        from imgq.client import Client
+
+        # A client of its own: one that waits for nothing and starts nothing.
+        side = Client(timeout=2.0)
+        if why == "model" and not self._checked:
+            self._checked = True
+            self._check_folders(side)
         if self._progress is None:
-            from imgq.client import Client
             from imgq.watch import Progress
 
-            # A client of its own: one that waits for nothing and starts nothing.
-            side = Client(timeout=2.0)
             self._progress = Progress(side.status)
         self._progress.tick(why)
+
+    def _check_folders(self, side: Client) -> None:
+        """Raises NothingWatchedError: a model need not be waited for when there are no pictures."""
+        try:
+            folders = side.status().get("folders", True)
+        except ClientError:
+            return
+        if not folders:
+            raise NothingWatchedError(NO_FOLDERS)
 
     def clear(self) -> None:
         if self._progress is not None:
@@ -193,7 +213,7 @@ class _LateProgress:
 
 
 def _progress(client: Client) -> _LateProgress:
-    progress = _LateProgress(client)
+    progress = _LateProgress()
     client.on_wait = progress.tick
     return progress
 
@@ -248,7 +268,7 @@ def _tell(client: Client, answer: Answer) -> None:
         return
     pending = int(status.get("pending") or 0)
     if not status.get("folders", True):
-        tell("No folder is watched yet. Start with: imgq --watch ~/Pictures TEXT")
+        tell(f"imgq: {NO_FOLDERS}")
     elif pending:
         nothing = "" if answer.results else "Nothing found yet: "
         tell(f"{nothing}{count(pending, 'file')} still to be indexed; see: imgqd status")

@@ -52,5 +52,11 @@ class TooLateError(ClientError):
     """The time that the caller allowed is over."""
 
 
+class NothingWatchedError(ClientError):
+    """There is no folder to find anything in; waiting would not help."""
+
+    exit_code = 1
+
+
 class OutputError(ClientError):
     """The answer could not be written where it should go."""

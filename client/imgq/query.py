@@ -287,7 +287,9 @@ def _filters(parsed: Parsed) -> Request:
     if "orientation" in one:
         request["orientation"] = one["orientation"]
     if "min-score" in one:
-        request["min_score"] = number(one["min-score"], "--min-score")
+        request["min_score"] = score = number(one["min-score"], "--min-score")
+        if not -1.0 <= score <= 1.0:
+            raise UsageError(f"--min-score: {one['min-score']} is not between -1 and 1")
     return request
 
 

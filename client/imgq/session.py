@@ -25,6 +25,7 @@ USAGE = (400,)
 # What is asked of the daemon ends a little earlier than our own patience, so that its answer, which
 # knows more, still arrives.
 MARGIN_S = 0.5
+MOST_S = 604_800.0
 
 
 class Session:
@@ -87,8 +88,8 @@ class Session:
         tick = (lambda: on_wait(wait)) if on_wait is not None and wait else None
         while True:
             if body is not None and "timeout_s" in body:
-                left = 86400.0 if deadline is None else max(deadline - monotonic(), 0.002)
-                body["timeout_s"] = round(max(left - MARGIN_S, left / 2), 3)
+                left = MOST_S if deadline is None else max(deadline - monotonic(), 0.002)
+                body["timeout_s"] = round(min(max(left - MARGIN_S, left / 2), MOST_S), 3)
             try:
                 return self.open(method, target, body, deadline, tick, usage).read()
             except RefusedError as error:
