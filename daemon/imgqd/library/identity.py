@@ -122,16 +122,6 @@ def signed(number: int) -> int:
     return ((number + (1 << 63)) & ((1 << 64) - 1)) - (1 << 63)
 
 
-def file_numbers(found: os.stat_result) -> tuple[int, int, int, int]:
-    """The fields of a Signature, as SQLite can keep them."""
-    return (
-        found.st_size,
-        signed(found.st_mtime_ns),
-        signed(found.st_ctime_ns),
-        signed(found.st_ino),
-    )
-
-
 def is_network(filesystem_type: str) -> bool:
     """True for filesystems whose changes need not give events on this machine."""
     return _family(filesystem_type) in NETWORK
