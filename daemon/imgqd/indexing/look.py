@@ -19,6 +19,7 @@ from typing import Protocol
 from imgqd.errors import ProblemError
 from imgqd.indexing.formats import by_name, sniff
 from imgqd.library.commit import Failed, Gone, Known, Other, Outcome, Retouched, Same
+from imgqd.library.identity import signed
 from imgqd.library.store import Store
 from imgqd.records import Decoded, FileRow, Job, Metadata, Preprocess, Signature
 
@@ -66,8 +67,10 @@ class Later:
 
 
 def signature_of(found: os.stat_result) -> Signature:
-    """The Signature of an lstat."""
-    return Signature(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    """The Signature of an lstat, with numbers that SQLite can hold (64 bits, signed)."""
+    return Signature(
+        found.st_size, signed(found.st_mtime_ns), signed(found.st_ctime_ns), signed(found.st_ino)
+    )
 
 
 class Looker:
