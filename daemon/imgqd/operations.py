@@ -12,10 +12,9 @@ import structlog
 
 import imgqd
 from imgqd.api.service import Subscription, SyncResult, cancelled
-from imgqd.errors import ImgqError, NotFoundError, UnavailableError, UsageError
+from imgqd.errors import NotFoundError, UnavailableError, UsageError
 from imgqd.library.commit import Changes
 from imgqd.library.identity import identify
-from imgqd.library.recovery import write_backup
 from imgqd.library.store import is_below
 from imgqd.models.spec import parse_spec
 from imgqd.process import memory_bytes
@@ -356,4 +355,3 @@ class Operations:
                 "detail": "",
             },
         )
-

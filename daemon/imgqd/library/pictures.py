@@ -146,6 +146,30 @@ class Pictures(Database):
             for picture_id, vector in zip(ids, vectors, strict=True):
                 self._put_vector(connection, picture_id, model_id, vector)
 
+    def broken_vectors(self, model_id: int, dim: int) -> list[int]:
+        """Live pictures whose vector has a wrong length or a norm that is not 1."""
+        broken = [
+            int(row[0])
+            for row in self.read(
+                "SELECT picture_id FROM vectors WHERE model_id = ? AND length(vector) <> ?",
+                (model_id, dim * 2),
+            )
+        ]
+        if not broken:
+            for ids, vectors in self.vector_batches(model_id):
+                norms = np.linalg.norm(vectors, axis=1)
+                broken.extend(int(i) for i in ids[~(np.abs(norms - 1) < 0.01)])
+        return broken
+
+    def drop_vectors(self, model_id: int, ids: Sequence[int]) -> None:
+        """Deletes vectors, so that they are made again."""
+        with self.write() as connection:
+            connection.execute(
+                "DELETE FROM vectors WHERE model_id = ?"
+                " AND picture_id IN (SELECT value FROM json_each(?))",
+                (model_id, json.dumps(list(ids))),
+            )
+
     def drop_models_but(self, model_ids: Sequence[int]) -> int:
         """Deletes the vectors of all other models, in short transactions; returns how many."""
         dropped = 0

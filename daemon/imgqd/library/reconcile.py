@@ -18,7 +18,7 @@ from imgqd.errors import UnavailableError
 from imgqd.library import identity
 from imgqd.library.guard import Anchor, Guard
 from imgqd.library.rules import Rules
-from imgqd.library.scan import Scan
+from imgqd.library.scan import Hooks, Progress, Scan
 from imgqd.library.store import Store, below, is_below
 from imgqd.library.walks import Ticket, Unit, Walk, Walks
 from imgqd.library.watch import Listener, Watcher
@@ -172,6 +172,23 @@ class Reconciler:
         if ticket.failure is not None:
             raise UnavailableError(f"{ticket.failure}; the log says more")
         return SyncWalk(ticket.watermark, self.guard.offline())
+
+    def differences(self, cancelled: Callable[[], bool] = lambda: False) -> list[bytes]:
+        """Paths whose state on disk is not what is known and that nobody has asked for yet.
+
+        Walks on the calling thread and changes nothing.
+        """
+        found: list[bytes] = []
+        for top in self.guard.rules.tops():
+            hooks = Hooks(cancelled=cancelled)
+            Scan(
+                self._store,
+                self.guard,
+                hooks=hooks,
+                progress=Progress(),
+                sink=lambda paths: found.extend(paths),
+            ).run(top)
+        return [path for path in found if not self._store.is_waiting(path)]
 
     def request(self, root: bytes | None = None) -> Ticket:
         """Asks for a walk of a watched folder, or of all."""

@@ -73,8 +73,11 @@ class Scan:
         *,
         hooks: Hooks,
         progress: Progress,
+        sink: Callable[[list[bytes]], object] | None = None,
     ) -> None:
+        """`sink` gets the paths that differ, in batches; by default they are enqueued."""
         self._store = store
+        self._sink = sink or store.enqueue
         self._guard = guard
         self._rules: Rules = guard.rules
         self._hooks = hooks
@@ -314,7 +317,7 @@ class Scan:
     def _flush(self) -> None:
         if self._hooks.cancelled():
             raise Cancelled
-        self._store.enqueue(self._changed)
+        self._sink(self._changed)
         self._progress.changed += len(self._changed)
         self._changed.clear()
         self._flushed = time.monotonic()

@@ -293,6 +293,10 @@ class Store(Pictures):
         row = self.read_one("SELECT count(*) FROM jobs")
         return int(row[0]) if row else 0
 
+    def is_waiting(self, path: bytes) -> bool:
+        """True while a look at this path is asked for."""
+        return self.read_one("SELECT 1 FROM jobs WHERE path = ?", (path,)) is not None
+
     def _finish_job(self, connection: apsw.Connection, job: Job) -> bool:
         """Removes an answered job; False when it was asked again since the look began."""
         connection.execute("DELETE FROM jobs WHERE id = ? AND token = ?", (job.id, job.token))

@@ -119,6 +119,13 @@ class IndexKeeper:
                 self._changed_at = time.monotonic()
                 self._condition.notify()
 
+    def compare(self) -> tuple[Ids, Ids]:
+        """(missing, surplus): ids that should be in the index, and ids that should not be."""
+        with self._condition:
+            missing, surplus = self.index.reconcile(self._store.vector_ids(self._model_id))
+            dead = np.fromiter(self._dead, dtype=np.int64)
+        return missing, np.setdiff1d(surplus, dead)
+
     def _loop(self) -> None:
         while True:
             with self._condition:
