@@ -16,12 +16,14 @@ from typing import Any
 
 from imgqd.errors import ModelError
 from imgqd.models.artifact import Progress
+from imgqd.models.hub import WEIGHTS, Question, cache_directory, endpoint, is_offline
 
 Report = Callable[[Progress], None]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _REPORT_EVERY = 1 << 20
+_PATIENCE_S = 10.0
+_CUT_OFF = {"RemoteProtocolError", "ChunkedEncodingError", "IncompleteRead"}
 
 
 def weights(hub: str, report: Report) -> str:
@@ -31,7 +33,7 @@ def weights(hub: str, report: Report) -> str:
     """
     repository, _, name = hub.rpartition("/")
     if not name:
-        names = list(_WEIGHTS)
+        names = list(WEIGHTS)
     else:
         stem, extension = os.path.splitext(name)
         safe = [stem + ".safetensors"] if extension in (".bin", ".pth", ".pt") else []
@@ -55,7 +57,11 @@ def fetch(repository: str, name: str, report: Report, *, optional: bool = False)
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     def get(**how: Any) -> str:
-        return str(hf_hub_download(repository, name, **how))
+        return str(
+            hf_hub_download(
+                repository, name, cache_dir=cache_directory(), endpoint=endpoint(), **how
+            )
+        )
 
     try:
         path = get(local_files_only=True)
@@ -64,6 +70,13 @@ def fetch(repository: str, name: str, report: Report, *, optional: bool = False)
         fresh = True
     except Exception:  # not there, in whatever way: the hub is asked
         fresh = False
+    # The hub's client would try for half a minute before it says that nobody is there.
+    obstacle = None if is_offline() else Question(repository, _PATIENCE_S).answer()
+    if obstacle is not None:
+        raise ModelError(
+            f"{name} of {repository} cannot be downloaded: {obstacle}, and try again",
+            code="model-unreachable",
+        )
     try:
         path = get(force_download=fresh, tqdm_class=_bar_class(report, name))
     except Exception as error:
@@ -75,7 +88,8 @@ def fetch(repository: str, name: str, report: Report, *, optional: bool = False)
         os.unlink(os.path.realpath(path))
         raise ModelError(
             f"{name} of {repository} arrived damaged: its SHA-256 is not the one that the hub "
-            "gave; try again, and if it happens again suspect the network or a proxy in between"
+            "gave; try again, and if it happens again suspect the network or a proxy in between",
+            code="model-damaged",
         )
     return path
 
@@ -116,10 +130,9 @@ def _bar_class(report: Report, name: str) -> type[Any]:
 
 def _explained(error: Exception, repository: str, name: str) -> ModelError:
     """A ModelError that says in plain words why `name` could not be had, and what to do."""
-    from huggingface_hub import constants
     from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
 
-    what = f"{name} of {repository} cannot be downloaded from {constants.ENDPOINT}"
+    what = f"{name} of {repository} cannot be downloaded from {endpoint()}"
     for cause in _causes(error):
         if isinstance(cause, OfflineModeIsEnabled):
             return ModelError(
@@ -129,7 +142,7 @@ def _explained(error: Exception, repository: str, name: str) -> ModelError:
             )
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             return ModelError(
-                f"{what}: there is no space left in {constants.HF_HUB_CACHE}; free some, or set "
+                f"{what}: there is no space left in {cache_directory()}; free some, or set "
                 "HF_HOME to a place that has more",
                 code="model-no-space",
             )
@@ -151,7 +164,7 @@ def _explained(error: Exception, repository: str, name: str) -> ModelError:
     last = list(_causes(error))[-1]
     said = str(last).strip().splitlines()
     detail = said[0] if said else type(last).__name__
-    if "Consistency check failed" in str(error):
+    if "Consistency check failed" in str(error) or type(last).__name__ in _CUT_OFF:
         return ModelError(
             f"{what}: the connection was cut off in the middle ({detail}); try again",
             code="model-cut-off",

@@ -56,7 +56,7 @@ def write_tokenizer(
     if not name:
         return _write_clip(directory, context, options)
     source = home or (name if os.path.isdir(name) else _from_hub(name, report))
-    if importlib.util.find_spec("transformers") is not None:
+    if _has_transformers():
         return _write_checked(directory, source, context, text.get("tokenizer_mode"), options)
     return _write_unchecked(directory, source, context, text.get("tokenizer_mode"), options)
 
@@ -75,7 +75,7 @@ def _write_clip(directory: str, context: int, options: dict[str, Any]) -> dict[s
 
 def _from_hub(name: str, report: Report) -> str:
     """The directory in the hub's cache that holds the tokenizer's files."""
-    checked = importlib.util.find_spec("transformers") is not None
+    checked = _has_transformers()
     found = [
         path
         for file in (_FILES if checked else _ENOUGH_WITHOUT_TRANSFORMERS)
@@ -212,3 +212,7 @@ def _settings(
     if mode == "clips":
         settings |= {"start": start, "end": end, "last": last}
     return settings
+
+
+def _has_transformers() -> bool:
+    return importlib.util.find_spec("transformers") is not None
