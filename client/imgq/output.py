@@ -106,38 +106,37 @@ def _csv(answer: Answer, terminal: bool) -> bytes:
     import csv
     import io
 
+    from imgq.terminal import harmless
+
+    # For a person a row is a line: file names with line breaks are escaped before they are quoted.
+    shown = harmless if terminal else str
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for result in answer.results:
         latitude, longitude = result.gps or ("", "")
-        writer.writerow(
-            (
-                result.rank,
-                result.id,
-                score_text(result),
-                _text(result.path_bytes, terminal),
-                result.width,
-                result.height,
-                result.format,
-                result.bytes,
-                result.taken or "",
-                result.modified or "",
-                result.camera or "",
-                latitude,
-                longitude,
-                ";".join(result.tags),
-                ";".join(_text(os.fsencode(copy), terminal) for copy in result.copies),
-            )
+        row = (
+            result.rank,
+            result.id,
+            score_text(result),
+            _text(result.path_bytes),
+            result.width,
+            result.height,
+            result.format,
+            result.bytes,
+            result.taken,
+            result.modified,
+            result.camera,
+            latitude,
+            longitude,
+            ";".join(result.tags),
+            ";".join(_text(os.fsencode(copy)) for copy in result.copies),
         )
+        writer.writerow("" if value is None else shown(str(value)) for value in row)
     return text.getvalue().encode("utf-8", "surrogateescape")
 
 
-def _text(path: bytes, terminal: bool) -> str:
-    if terminal:
-        from imgq.terminal import harmless_bytes
-
-        return harmless_bytes(path)
+def _text(path: bytes) -> str:
     return path.decode("utf-8", "surrogateescape")
 
 
@@ -178,7 +177,7 @@ def _field(result: Result | None, name: str) -> str | float | int:
         if name in ("rank", "id", "width", "height", "bytes", "copies"):
             return 0
         return 0.0 if name == "score" else ""
-    path = result.path_bytes.decode("utf-8", "surrogateescape")
+    path = _text(result.path_bytes)
     if name == "path":
         return path
     if name == "name":

@@ -171,8 +171,8 @@ class Session:
         def probe() -> Address | None:
             for address in self._candidates():
                 try:
-                    connection.connect(address, deadline).close()
-                except (FileNotFoundError, ConnectionRefusedError):
+                    connection.connect(address, monotonic() + 1.0).close()
+                except (FileNotFoundError, ConnectionRefusedError, TooLateError):
                     continue
                 return address
             return None

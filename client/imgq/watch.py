@@ -9,6 +9,7 @@ import os
 from time import monotonic
 
 from imgq import terminal
+from imgq.answers import exact_path
 from imgq.errors import ClientError, RefusedError, TooLateError, UsageError
 
 TYPE_CHECKING = False
@@ -121,7 +122,7 @@ class Progress:
 
 def duration(seconds: float) -> str:
     """`8 s`, `3 min`, `2 h 05 min`."""
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{max(round(seconds), 1)} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
@@ -158,7 +159,7 @@ def wait_until_synced(client: Client, left: Callable[[], float | None]) -> None:
     client.timeout = limit
     answer = client.sync()
     for folder in answer.get("offline") or ():
-        name = folder if isinstance(folder, str) else folder.get("path", "")
+        name = terminal.harmless_bytes(exact_path(folder))
         terminal.say(f"{name} is not there now (a drive that is not connected?); it is left out")
     if answer.get("in_sync"):
         return
@@ -169,7 +170,7 @@ def wait_until_synced(client: Client, left: Callable[[], float | None]) -> None:
             code="paused",
         )
     raise TooLateError(
-        f"not indexed within {limit:g} s, {count(pending, 'file')} are left; "
+        f"not indexed within {limit:.3g} s, {count(pending, 'file')} left; "
         "it goes on by itself: imgqd status --follow"
         if limit is not None
         else "the daemon ended the waiting; look at: imgqd status"

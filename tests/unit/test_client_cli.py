@@ -1,0 +1,417 @@
+"""The command: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import imgq
+from imgq import cli, opening
+from imgq.cli import main
+from imgq.errors import OutputError
+from tests.unit.client_process import environment, run
+from tests.unit.client_stand_in import Asked, Said, StandIn, answer, refusal, result
+
+Captured = pytest.CaptureFixture[bytes]
+
+
+@pytest.fixture
+def home(tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("IMGQ_HOME", str(tmp_path))
+    monkeypatch.setenv("IMGQ_NO_SPAWN", "1")
+    monkeypatch.delenv("IMGQ_SOCKET", raising=False)
+    return str(tmp_path)
+
+
+@pytest.fixture
+def stand_in(home: str) -> Iterator[StandIn]:
+    with StandIn(os.path.join(home, "imgqd.sock")) as stand_in:
+        yield stand_in
+
+
+ODD = [
+    result(1, "/p/two\nlines.jpg", 0.5),
+    result(2, "/p/caf\ufffd \x1b[31m.jpg", -0.00001, path_b64="L3AvY2Fm6SAbWzMxbS5qcGc="),
+    result(3, "/p/日本.jpg", -0.25, copies=["/p/b.jpg", "/p/c.jpg"], tags=["a", "b"], gps=[1.5, 2]),
+]
+ODD_PATHS = [b"/p/two\nlines.jpg", b"/p/caf\xe9 \x1b[31m.jpg", "/p/日本.jpg".encode()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], b"".join(path + b"\n" for path in ODD_PATHS)),
+        (["-l"], b"".join(path + b"\n" for path in ODD_PATHS)),
+        (["-0"], b"".join(path + b"\0" for path in ODD_PATHS)),
+        (["-l0"], b"".join(path + b"\0" for path in ODD_PATHS)),
+        (
+            ["--scores"],
+            b"".join(
+                score + b"\t" + path + b"\n"
+                for score, path in zip((b"0.5000", b"0.0000", b"-0.2500"), ODD_PATHS, strict=True)
+            ),
+        ),
+        (
+            ["--format", "{score:.2f} {{{id}}} {name} +{copies} {tags}"],
+            b"0.50 {101} two\nlines.jpg +0 \n-0.00 {102} caf\xe9 \x1b[31m.jpg +0 \n"
+            + "-0.25 {103} 日本.jpg +2 a,b\n".encode(),
+        ),
+    ],
+)
+def test_names_come_back_exact(
+    stand_in: StandIn, capfdbinary: Captured, arguments: list[str], expected: bytes
+) -> None:
+    stand_in.results = ODD
+    assert main(["x", *arguments]) == 0
+    assert capfdbinary.readouterr() == (expected, b"")
+
+
+def test_json_is_the_daemons_own_object(stand_in: StandIn, capfdbinary: Captured) -> None:
+    stand_in.results = ODD
+    assert main(["--json", "x"]) == 0
+    out, err = capfdbinary.readouterr()
+    assert json.loads(out) == answer(ODD)
+    assert (out.count(b"\n"), out[-1:], err) == (1, b"\n", b"")
+
+
+def test_json_lines_and_tables(stand_in: StandIn, capfdbinary: Captured) -> None:
+    stand_in.results = ODD
+    assert main(["--jsonl", "x"]) == 0
+    lines = capfdbinary.readouterr().out.splitlines()
+    assert [json.loads(line) for line in lines] == ODD
+    assert main(["--csv", "x"]) == 0
+    text = capfdbinary.readouterr().out.decode("utf-8", "surrogateescape")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [os.fsencode(row["path"]) for row in rows] == ODD_PATHS
+    assert (rows[2]["latitude"], rows[2]["tags"], rows[2]["copies"]) == (
+        "1.5",
+        "a;b",
+        "/p/b.jpg;/p/c.jpg",
+    )
+
+
+@pytest.mark.parametrize(
+    "template", ["{nothing}", "{path.x}", "{path[0]}", "{path!r}", "{", "}", "{score:{id}}",
+                 "{id:.2q}", "{}", "{0}"],
+)  # fmt: skip
+def test_a_template_that_cannot_be_filled_is_wrong_usage(
+    stand_in: StandIn, capfdbinary: Captured, template: str
+) -> None:
+    assert main(["x", "--format", template]) == 2
+    out, err = capfdbinary.readouterr()
+    assert out == b"" and b"--format" in err
+    assert stand_in.asked == []
+
+
+def test_the_request_carries_what_was_typed(stand_in: StandIn) -> None:
+    assert main(["sun", "-n", "3", "over", "--type", "png", "sea", "--timeout", "9"]) == 0
+    (sent,) = stand_in.bodies("/v1/search")
+    assert 8 < sent.pop("timeout_s") < 9
+    assert sent == {"terms": [{"text": "sun over sea"}], "top": 3, "types": ["png"]}
+
+
+def test_sync_is_asked_of_the_daemon_without_a_limit(stand_in: StandIn) -> None:
+    assert main(["x", "--sync"]) == 0
+    (sent,) = stand_in.bodies("/v1/search")
+    assert sent["sync"] is True and sent["timeout_s"] > 3600
+
+
+def test_nothing_found_is_exit_1_and_silent_for_scripts(
+    stand_in: StandIn, capfdbinary: Captured
+) -> None:
+    stand_in.results = []
+    assert main(["x", "-l"]) == 1
+    assert capfdbinary.readouterr() == (b"", b"")
+    assert main(["x", "--json"]) == 1
+    assert json.loads(capfdbinary.readouterr().out)["results"] == []
+
+
+def test_nothing_found_says_what_is_missing(stand_in: StandIn, capfdbinary: Captured) -> None:
+    stand_in.results = []
+    stand_in.status["pending"] = 1234
+    assert main(["x"]) == 1
+    assert b"1,234 files still to be indexed" in capfdbinary.readouterr().err
+    stand_in.status["folders"] = []
+    assert main(["x"]) == 1
+    assert b"imgq --watch ~/Pictures" in capfdbinary.readouterr().err
+
+
+def test_without_folders_the_first_model_is_not_waited_for(
+    stand_in: StandIn, capfdbinary: Captured
+) -> None:
+    stand_in.status["folders"] = []
+    stand_in.routes["POST", "/v1/search"] = lambda asked: refusal(
+        503, "model-not-ready", "the model is being prepared", Retry_After="1"
+    )
+    assert main(["x"]) == 1
+    assert b"imgq --watch" in capfdbinary.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], [""], ["-l"], ["--sync"], ["--min-score", "0.2"]])
+def test_nothing_to_ask_shows_help_on_standard_error(
+    stand_in: StandIn, capfdbinary: Captured, arguments: list[str]
+) -> None:
+    assert main(arguments) == 2
+    out, err = capfdbinary.readouterr()
+    assert out == b"" and err.startswith(b"usage: imgq")
+    assert stand_in.asked == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "start"),
+    [(["--help"], b"usage: imgq"), (["-h", "x"], b"usage: imgq"), (["--help-all"], b"usage: imgq"),
+     (["--version"], b"imgq " + imgq.__version__.encode() + b"\n")],
+)  # fmt: skip
+def test_help_and_version_go_to_standard_output(
+    capfdbinary: Captured, arguments: list[str], start: bytes
+) -> None:
+    assert main(arguments) == 0
+    out, err = capfdbinary.readouterr()
+    assert out.startswith(start) and err == b""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["x", "--nope"], ["x", "-n", "0"], ["x^0"], ["--like", "/gone.jpg"], ["x", "--near", "1"],
+     ["x", "--timeout", "0"], ["x", "--timeout", "-1"], ["x", "--timeout", "nan"],
+     ["x", "--timeout", "soon"], ["x", "--watch", "/gone"], ["x", "--watch", "/dev/null"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_wrong_usage_asks_nothing(
+    stand_in: StandIn, capfdbinary: Captured, arguments: list[str]
+) -> None:
+    assert main(arguments) == 2
+    out, err = capfdbinary.readouterr()
+    assert out == b"" and err.startswith(b"imgq: ") and err.count(b"\n") == 1
+    assert stand_in.asked == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, 2), (404, 2), (413, 2), (401, 4), (403, 4), (500, 4), (503, 4)]
+)
+def test_refusals_become_exit_codes(
+    stand_in: StandIn, capfdbinary: Captured, status: int, code: int
+) -> None:
+    stand_in.routes["POST", "/v1/search"] = lambda asked: refusal(status, "why", "the \x1b[2J sun")
+    assert main(["x"]) == code
+    assert capfdbinary.readouterr() == (b"", b"imgq: the \\x1b[2J sun\n")
+
+
+def test_no_daemon_is_exit_3(home: str, capfdbinary: Captured) -> None:
+    assert main(["x"]) == 3
+    assert b"imgqd run" in capfdbinary.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("http://127.0.0.1:1", 3), ("/nowhere/imgqd.sock", 3), ("https://127.0.0.1:1", 2),
+     ("http://127.0.0.1", 2)],
+)  # fmt: skip
+def test_imgq_socket_names_the_only_place_to_ask(
+    stand_in: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: Captured,
+    name: str,
+    code: int,
+) -> None:
+    monkeypatch.setenv("IMGQ_SOCKET", name)
+    monkeypatch.delenv("IMGQ_NO_SPAWN")
+    assert main(["x"]) == code
+    assert b"IMGQ_SOCKET" in capfdbinary.readouterr().err
+
+
+def test_imgq_socket_takes_a_path_or_a_url(
+    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: os.PathLike[str]
+) -> None:
+    monkeypatch.setenv("IMGQ_HOME", os.path.join(tmp_path, "other"))
+    monkeypatch.setenv("IMGQ_SOCKET", str(stand_in.path))
+    assert main(["x"]) == 0
+    with StandIn() as loopback:
+        monkeypatch.setenv("IMGQ_SOCKET", f"http://127.0.0.1:{loopback.port}")
+        assert main(["x"]) == 0
+        assert len(loopback.asked) == 1
+
+
+def test_the_timeout_is_exit_4(stand_in: StandIn, capfdbinary: Captured) -> None:
+    def slow(asked: Asked) -> Said:
+        time.sleep(1)
+        return Said(answer([]))
+
+    stand_in.routes["POST", "/v1/search"] = slow
+    assert main(["x", "--timeout", "0.2"]) == 4
+    assert b"--timeout 0.2" in capfdbinary.readouterr().err
+
+
+def test_web_says_that_there_is_no_page(stand_in: StandIn, capfdbinary: Captured) -> None:
+    assert main(["x", "--web"]) == 4
+    assert b"--web" in capfdbinary.readouterr().err
+
+
+def test_what_nobody_thought_of_is_one_line(
+    stand_in: StandIn, capfdbinary: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(parsed: object) -> int:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(cli, "_ask", broken)
+    assert main(["x"]) == 4
+    err = capfdbinary.readouterr().err
+    assert b"ZeroDivisionError" in err and b"Traceback" not in err and err.count(b"\n") == 1
+
+
+def viewer(folder: str, name: str, code: int = 0) -> None:
+    """A program that notes what it was asked to open."""
+    path = os.path.join(folder, name)
+    with open(path, "w") as stream:
+        stream.write(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {folder}/opened\nexit {code}\n')
+    os.chmod(path, 0o755)
+
+
+def test_open_hands_the_results_to_the_desktop(
+    stand_in: StandIn, home: str, monkeypatch: pytest.MonkeyPatch, capfdbinary: Captured
+) -> None:
+    viewer(home, "xdg-open")
+    viewer(home, "open")
+    monkeypatch.setenv("PATH", home + ":/usr/bin:/bin")
+    monkeypatch.setattr(sys, "platform", "linux")
+    stand_in.results = [result(n, f"/p/{n}.jpg", 0.5) for n in range(1, 31)]
+    assert main(["x", "--open", "-n", "30"]) == 0
+    with open(os.path.join(home, "opened")) as stream:
+        assert stream.read().split() == [f"/p/{n}.jpg" for n in range(1, opening.MOST + 1)]
+    out, err = capfdbinary.readouterr()
+    assert (out.count(b"\n"), b"first 20" in err) == (30, True)
+    os.unlink(os.path.join(home, "opened"))
+    assert opening.open_paths([b"/a", b"/b"], "darwin") == 2
+    with open(os.path.join(home, "opened")) as stream:
+        assert stream.read() == "/a\n/b\n"
+
+
+def test_open_without_a_desktop_is_exit_4(
+    stand_in: StandIn, home: str, monkeypatch: pytest.MonkeyPatch, capfdbinary: Captured
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert main(["x", "--open"]) == 4
+    assert b"xdg-open" in capfdbinary.readouterr().err
+    viewer(home, "xdg-open", 3)
+    monkeypatch.setenv("PATH", home)
+    with pytest.raises(OutputError, match="failed with 3"):
+        opening.open_paths([b"/a"], "linux")
+
+
+# From here on as processes of their own.
+
+
+def test_a_reader_that_leaves_early_is_no_trouble(stand_in: StandIn, home: str) -> None:
+    stand_in.results = [result(n, f"/p/{'x' * 3000}{n}.jpg", 0.5) for n in range(1, 1001)]
+    environ = environment(IMGQ_HOME=home, IMGQ_NO_SPAWN="1")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "imgq", "x", "-l", "-n", "1000"],
+        env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.read(10)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(30) == 0
+
+
+def test_a_full_disk_is_said(stand_in: StandIn, home: str) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "imgq", "x", "-l"],
+            env=environment(IMGQ_HOME=home), stdout=full, stderr=subprocess.PIPE, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 4
+    assert b"No space left" in done.stderr and b"Traceback" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize(("closed", "code"), [(">&-", 4), ("2>&-", 0), ("<&-", 0)])
+def test_closed_descriptors_are_no_trouble(
+    stand_in: StandIn, home: str, closed: str, code: int
+) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m imgq x -l {closed}', sys.executable],
+        env=environment(IMGQ_HOME=home), capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == code
+    assert b"Traceback" not in done.stderr and b"Exception" not in done.stderr
+
+
+def test_interrupt_is_quiet_and_exit_130(stand_in: StandIn, home: str) -> None:
+    asked = []
+
+    def never(request: Asked) -> Said:
+        asked.append(request)
+        time.sleep(5)
+        return Said(answer([]))
+
+    stand_in.routes["POST", "/v1/search"] = never
+    process = subprocess.Popen(
+        [sys.executable, "-m", "imgq", "x"],
+        env=environment(IMGQ_HOME=home), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    while not asked:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, b"", b"")
+
+
+def test_an_image_on_standard_input_is_an_example(stand_in: StandIn, home: str) -> None:
+    command = [sys.executable, "-m", "imgq", "--like", "-^2", "-l"]
+    environ = environment(IMGQ_HOME=home)
+    done = subprocess.run(command, env=environ, input=b"\x00\xff", capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    (sent,) = stand_in.bodies("/v1/search")
+    assert sent["terms"] == [{"image": "AP8=", "name": "-", "weight": 2.0}]
+    for arguments, stdin in ((["--like", "-"], b"x"), ([], b"")):
+        done = subprocess.run(
+            command + arguments, env=environ, input=stdin, capture_output=True, timeout=60
+        )
+        assert done.returncode == 2 and b"standard input" in done.stderr
+
+
+def test_words_that_are_no_text_are_refused(stand_in: StandIn, home: str) -> None:
+    done = run(b"caf\xe9", environ=environment(IMGQ_HOME=home, LC_ALL="C.UTF-8"))
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"not valid text" in done.stderr
+
+
+HEAVY = (
+    "argparse", "re", "typing", "dataclasses", "pathlib", "subprocess", "http", "urllib", "email",
+    "threading", "socket", "json", "enum", "collections", "hashlib", "tempfile", "shutil", "logging",
+    "imgq.spawn", "imgq.preview", "imgq.watch", "imgq.helptext", "imgq.terminal", "imgq.opening",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [["x", "-l"], ["x"], ["-0", "x"], ["--json", "x"],
+                                       ["--scores", "x"], ["--version"]], ids=" ".join)  # fmt: skip
+def test_a_plain_question_imports_next_to_nothing(
+    stand_in: StandIn, home: str, arguments: list[str]
+) -> None:
+    script = (
+        "import os, sys; before = set(sys.modules); from imgq.cli import main; code = main(sys.argv[1:]);"
+        "print(*sorted(set(sys.modules) - before), file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", script, *arguments],
+        env=environment(IMGQ_HOME=home), capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    loaded = done.stderr.decode().split()
+    assert [name for name in loaded if name in HEAVY] == []
+    assert len(loaded) <= 20, loaded
+    if arguments == ["--version"]:
+        assert not any(name in loaded for name in ("_socket", "imgq.client", "imgq.query"))
