@@ -40,6 +40,7 @@ class SmallDaemon:
         self.stopped = threading.Event()
         self.saw_cancellation = threading.Event()
         self.syncing = 0
+        self.progress: dict[str, Any] = {"done": 0, "total": 0, "stage": "", "detail": ""}
         self.hold_searches: threading.Event | None = None
 
     def status(self) -> dict[str, Any]:
@@ -60,7 +61,7 @@ class SmallDaemon:
             "memory_bytes": 90_000_000,
             "library_id": "abc",
             "home": "/home/me",
-            "progress": {"done": 0, "total": 0, "stage": "", "detail": ""},
+            "progress": self.progress,
         }
 
     def folders(self) -> list[dict[str, Any]]:

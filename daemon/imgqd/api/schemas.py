@@ -171,7 +171,12 @@ ANSWERS: dict[str, Schema] = {
     ),
     "Picture": answer(_PICTURE, PATH_B64),
     "Result": answer(
-        {"rank": integer(), "score": number("cosine similarity, -1 to 1"), **_PICTURE}, PATH_B64
+        {
+            "rank": integer(),
+            "score": nullable("number", "cosine similarity; null for filters alone"),
+            **_PICTURE,
+        },
+        PATH_B64,
     ),
     "SearchAnswer": answer(
         {
