@@ -30,8 +30,9 @@ from imgqd.indexing.formats import LIBRARIES
 from imgqd.records import Decoded, Metadata, Pixels, Preprocess
 
 IDLE_S = 30.0
-MAX_THUMBNAIL = 8 * 1024 * 1024
+MAX_THUMBNAIL = 32 * 1024 * 1024
 MAX_THUMBNAIL_SIDE = 2048
+_MAGIC = {"webp": b"RIFF", "jpeg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n"}
 T = TypeVar("T")
 Read = Callable[[protocol.Fields, bytearray], T]
 
@@ -109,12 +110,12 @@ class DecoderPool:
         return self._ask({"kind": "inspect"}, fd, name, 0, lambda header, _: read_metadata(header))
 
     def thumbnail(self, fd: int, side: int, *, name: bytes = b"", format: str = "webp") -> bytes:
-        """A `webp` or `jpeg` file of the oriented picture, its longer side at most `side` pixels
-        (never enlarged). It comes out of a decoder: show it, do not trust it."""
-        if format not in ("webp", "jpeg") or not 1 <= side <= MAX_THUMBNAIL_SIDE:
+        """A `webp`, `jpeg` or `png` file of the oriented picture, its longer side at most `side`
+        pixels (never enlarged). It comes out of a decoder: show it, do not trust it."""
+        if format not in _MAGIC or not 1 <= side <= MAX_THUMBNAIL_SIDE:
             raise ValueError(f"no thumbnail of {side} pixels as {format}")
         request = {"kind": "thumbnail", "side": side, "format": format}
-        magic = b"RIFF" if format == "webp" else b"\xff\xd8\xff"
+        magic = _MAGIC[format]
 
         def read(_: protocol.Fields, body: bytearray) -> bytes:
             if not body.startswith(magic):

@@ -37,14 +37,13 @@ def answer(
 ) -> Answer:
     """The header and the body for one request. Takes over `fd`; never raises."""
     try:
-        if request["kind"] == "sidecar":
-            return _sidecar(fd)
-        name = bytes.fromhex(request["name"])
-        source = picture.PictureFile(fd, name, limits, loaded)
-        try:
-            return _work(source, request)
-        finally:
-            source.close()
+        # Closed whatever happens: the few descriptors there are must last for the whole batch.
+        with os.fdopen(fd, "rb") as stream:
+            if request["kind"] == "sidecar":
+                stream.seek(0)
+                return {"facts": metadata.read_sidecar(stream.read(xmp.MAX_PACKET + 1))}, b""
+            name = bytes.fromhex(request["name"])
+            return _work(picture.PictureFile(stream, name, limits, loaded), request)
     except picture.LibraryNeeded as error:
         return {"library": error.word}, b""
     except Exception as error:
@@ -65,22 +64,17 @@ def _work(source: picture.PictureFile, request: protocol.Fields) -> Answer:
     if request["kind"] == "inspect":
         return {"facts": facts}, b""
     want = Want(**request["want"])
-    size = (source.width, source.height)
-    image, box = source.decoded(pixels.draft_size(size, want))
+    image, box = source.decoded(pixels.draft_size(source.size, want))
+    # Of a reduced picture, the box stands for the whole size; others speak for themselves.
+    size = source.size if box is not None else None
     body = pixels.prepare(image, want, box=box, size=size).tobytes()
     return {"facts": facts}, body
 
 
-def _sidecar(fd: int) -> Answer:
-    with os.fdopen(fd, "rb") as stream:
-        data = stream.read(xmp.MAX_PACKET + 1)
-    return {"facts": metadata.read_sidecar(data)}, b""
-
-
 def _thumbnail(source: picture.PictureFile, side: int, encoding: str) -> Answer:
-    size = (source.width, source.height)
-    scale = min(1.0, side / max(size))
-    target = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
+    width, height = source.size
+    scale = min(1.0, side / max(width, height))
+    target = (max(1, round(width * scale)), max(1, round(height * scale)))
     image, box = source.decoded((2 * target[0], 2 * target[1]))
     profile = image.info.get("icc_profile") if image.mode == "RGB" else None
     image = _for_screen(image)
@@ -89,7 +83,9 @@ def _thumbnail(source: picture.PictureFile, side: int, encoding: str) -> Answer:
     if not isinstance(profile, bytes) or len(profile) > _MAX_PROFILE:
         profile = None
     stream = io.BytesIO()
-    if encoding == "jpeg":
+    if encoding == "png":
+        image.save(stream, "PNG", icc_profile=profile)
+    elif encoding == "jpeg":
         image.save(stream, "JPEG", quality=85, icc_profile=profile)
     else:
         image.save(stream, "WEBP", quality=80, method=2, icc_profile=profile)
@@ -97,7 +93,9 @@ def _thumbnail(source: picture.PictureFile, side: int, encoding: str) -> Answer:
 
 
 def _for_screen(image: Image.Image) -> Image.Image:
-    """RGB, with what is transparent shown on white."""
+    """RGB, with what is transparent shown on white, and 16-bit greys (which Pillow would clip)."""
+    if image.mode.startswith("I;16"):
+        return image.point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
     if not image.has_transparency_data:
         return image.convert("RGB")
     layer = image.convert("RGBA")

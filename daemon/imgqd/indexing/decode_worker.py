@@ -137,7 +137,11 @@ def _serve(channel: socket.socket, orders: protocol.Fields, loaded: frozenset[st
     # The daemon's deadline comes first; this one holds when the daemon cannot act.
     seconds = math.ceil(orders["timeout_s"]) + 1
     limits = picture.Limits(orders["max_pixels"], orders["min_side"])
-    words = sandbox.apply(memory_mb=orders["memory_mb"], cpu_s=(seconds + 1) * files)
+    words = sandbox.apply(
+        memory_mb=orders["memory_mb"],
+        cpu_s=(seconds + 1) * files,
+        threads="heic" in loaded,  # libde265 decodes in a thread of its own, always
+    )
     for _ in range(files):
         received = _receive(channel)
         if received is None:

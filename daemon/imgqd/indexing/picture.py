@@ -7,8 +7,8 @@ reason word. Turning pictures into a model's pixels and reading metadata is for 
 
 from __future__ import annotations
 
+import errno
 import io
-import os
 from dataclasses import dataclass
 from typing import IO
 
@@ -54,6 +54,7 @@ _PILLOW_NAMES = {
 }
 _FROM_MEMORY = frozenset({"jpeg", "png", "webp", "avif", "heic", "raw"})
 ORIENTATION = 0x0112
+_DISK_ERRORS = frozenset({errno.EIO, errno.EISDIR, errno.ESTALE, errno.ENXIO, errno.ETIMEDOUT})
 
 
 class Refused(Exception):
@@ -95,14 +96,15 @@ def configure() -> None:
 class PictureFile:
     """An opened picture, not decoded yet.
 
-    `format` is the word, `width` and `height` the size as shown, `facts` what it says of itself.
-    Takes over `fd`. Raises Refused, LibraryNeeded, or whatever a decoder makes of a broken file
-    (`reason_of`).
+    `format` is the word, `width` and `height` the size as shown, `facts` what it says of itself;
+    `size` is the size of what `decoded` gives when not reduced (a RAW file's preview is smaller).
+    `stream` must stay open while this is used. Raises Refused, LibraryNeeded, or whatever a decoder
+    makes of a broken file (`reason_of`).
     """
 
-    def __init__(self, fd: int, name: bytes, limits: Limits, loaded: frozenset[str]) -> None:
-        stream = os.fdopen(fd, "rb")
-        self.close = stream.close
+    def __init__(
+        self, stream: io.BufferedReader, name: bytes, limits: Limits, loaded: frozenset[str]
+    ) -> None:
         self._raw: rawfile.RawFile | None = None
         self._image: Image.Image | None = None
         self.format, self._data = _read(stream, name)
@@ -123,6 +125,7 @@ class PictureFile:
         self.width, self.height = image.size
         if pixels.swaps_sides(self._orientation) and self.format != "tiff":
             self.width, self.height = self.height, self.width
+        self.size = (self.width, self.height)
         tags = metadata.Tags() if exif is None else metadata.Tags.of(exif)
         self.facts = metadata.read_picture(image.info, tags)
 
@@ -134,13 +137,16 @@ class PictureFile:
                 raise Refused("unsupported", "LibRaw does not know this RAW format") from error
             self.format = "tiff"
             return self._open(stream, limits)
-        self.width, self.height = raw.width, raw.height
+        self.size = self.width, self.height = raw.width, raw.height
         _check_size(self.width, self.height, limits)
         self._orientation = raw.orientation
         tags, info = raw.tags(), {}
         if raw.preview is not None:
             self._data = raw.preview
             self._image = image = _opened(io.BytesIO(raw.preview), "jpeg")
+            self.size = image.size
+            if pixels.swaps_sides(raw.orientation):
+                self.size = image.size[1], image.size[0]
             exif = _exif(image, b"")
             info = image.info
             if not tags.main and exif is not None:
@@ -259,7 +265,9 @@ def reason_of(error: Exception) -> Refused:
     """What to call an exception that came out of a decoder."""
     if isinstance(error, Refused):
         return error
-    if isinstance(error, MemoryError) or "out of memory" in str(error):
+    if isinstance(error, MemoryError) or "memory" in str(error).lower():
         return Refused("memory", "decoding it needs more memory than a decoder is allowed")
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        return Refused("unreadable", f"it cannot be read: {error.strerror}")
     message = " ".join(str(error).split())[:300]
     return Refused("corrupt", f"it cannot be decoded: {message or type(error).__name__}")

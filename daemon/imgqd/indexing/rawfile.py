@@ -39,8 +39,9 @@ class RawFile:
         import rawpy
 
         self._data = data
+        self._raw: Any = rawpy.RawPy()  # rawpy.imread would import more, behind the sandbox
         try:
-            self._raw: Any = rawpy.imread(io.BytesIO(data))
+            self._raw.open_buffer(io.BytesIO(data))
         except rawpy.LibRawFileUnsupportedError as error:
             raise NotRaw(str(error)) from error
         sizes = self._raw.sizes
@@ -72,8 +73,10 @@ class RawFile:
         return Image.fromarray(pixels)
 
     def sensor_hash(self, size: int) -> bytes:
-        """A hash of what the sensor saw, for files without a preview."""
-        return hashlib.blake2b(self._raw.raw_image.tobytes(), digest_size=size).digest()
+        """A hash of what the sensor saw and how it was held, for files without a preview."""
+        digest = hashlib.blake2b(bytes([self.orientation]), digest_size=size)
+        digest.update(self._raw.raw_image.tobytes())
+        return digest.digest()
 
     def tags(self) -> Tags:
         """The EXIF directories, for RAW files that are TIFF inside and for Canon's CR3."""

@@ -31,8 +31,11 @@ _ANY_BIT = 0x45
 _RETURN = 0x06
 _KILL = 0x80000000
 _ALLOW = 0x7FFF0000
-_REFUSE = 0x00050000 | errno.EPERM
+_ERROR = 0x00050000
+_REFUSE = _ERROR | errno.EPERM
 _PROT_EXEC = 4
+# The usual limit. Without one, endless recursion eats all the memory before it ends.
+_STACK = 8 * 1024 * 1024
 
 # What decoding, memory management and answering need; numbers for x86_64 and aarch64.
 _CALLS: dict[str, tuple[int, int]] = {
@@ -72,6 +75,7 @@ _CALLS: dict[str, tuple[int, int]] = {
     "sched_getaffinity": (204, 123),
     "restart_syscall": (219, 128),
     "rseq": (334, 293),
+    "set_robust_list": (273, 99),
     "clock_nanosleep": (230, 115),
     "nanosleep": (35, 101),
 }
@@ -80,20 +84,24 @@ _MPROTECT = (10, 226)
 _FCNTL = (72, 25)
 _PRLIMIT = (302, 261)
 _TGKILL = (234, 131)
+_CLONE = (56, 220)
+_CLONE3 = 435
+_CLONE_THREAD = 0x10000
 # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC: not F_SETOWN, which sends signals.
 _FCNTL_COMMANDS = (0, 1, 2, 3, 4, 1030)
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 
-def apply(*, memory_mb: int, cpu_s: int) -> tuple[str, ...]:
+def apply(*, memory_mb: int, cpu_s: int, threads: bool = False) -> tuple[str, ...]:
     """Applies everything there is to this process, for good.
 
-    `memory_mb` in MiB and `cpu_s` in seconds are the most the process can ever use. Returns the
-    words for what is in force: `rlimits`, `landlock`, `seccomp`.
+    `memory_mb` in MiB and `cpu_s` in seconds are the most the process can ever use; `threads`
+    lets it start threads (never processes). Returns the words for what is in force: `rlimits`,
+    `landlock`, `seccomp`.
     """
     if sys.platform == "win32":
         return ()
-    limit_resources(memory_mb=memory_mb, cpu_s=cpu_s)
+    limit_resources(memory_mb=memory_mb, cpu_s=cpu_s, threads=threads)
     words = ["rlimits"]
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
@@ -101,13 +109,16 @@ def apply(*, memory_mb: int, cpu_s: int) -> tuple[str, ...]:
         if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
             if _landlock(libc):
                 words.append("landlock")
-            if _seccomp(libc):
+            if _seccomp(libc, threads=threads):
                 words.append("seccomp")
     return tuple(words)
 
 
-def limit_resources(*, memory_mb: int, cpu_s: int) -> None:
-    """Memory in MiB, processor time in seconds; no written files, no processes, no core dumps."""
+def limit_resources(*, memory_mb: int, cpu_s: int, threads: bool = False) -> None:
+    """Memory in MiB, processor time in seconds; no written files, no processes, no core dumps.
+
+    Linux counts threads as processes here, so with `threads` only seccomp forbids processes.
+    """
     if sys.platform == "win32":
         return
     import resource
@@ -116,6 +127,7 @@ def limit_resources(*, memory_mb: int, cpu_s: int) -> None:
     for name, value in (
         ("RLIMIT_AS", memory),
         ("RLIMIT_DATA", memory),
+        ("RLIMIT_STACK", _STACK),
         ("RLIMIT_CPU", cpu_s),
         ("RLIMIT_FSIZE", 0),
         ("RLIMIT_CORE", 0),
@@ -124,7 +136,7 @@ def limit_resources(*, memory_mb: int, cpu_s: int) -> None:
         ("RLIMIT_MEMLOCK", 0),
     ):
         kind = getattr(resource, name, None)
-        if kind is None:
+        if kind is None or (threads and name == "RLIMIT_NPROC"):
             continue
         hard = resource.getrlimit(kind)[1]
         allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
@@ -180,18 +192,18 @@ def _landlock(libc: ctypes.CDLL) -> bool:
         os.close(ruleset)
 
 
-def _seccomp(libc: ctypes.CDLL) -> bool:
+def _seccomp(libc: ctypes.CDLL, *, threads: bool) -> bool:
     """Installs the allow-list; other calls fail with EPERM. False where that cannot be."""
     known = _ARCHITECTURES.get(platform.machine())
     if known is None or struct.calcsize("P") != 8:
         return False
-    program = _filter(*known, pid=os.getpid())
+    program = _filter(*known, pid=os.getpid(), threads=threads)
     code = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
     return bool(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0) == 0)
 
 
-def _filter(column: int, architecture: int, *, pid: int) -> bytes:
+def _filter(column: int, architecture: int, *, pid: int, threads: bool) -> bytes:
     """The BPF program. Arguments are compared by their lower halves, which all of these use."""
     steps: list[tuple[int, int, int, int]] = [
         (_LOAD, 0, 0, 4),
@@ -208,6 +220,17 @@ def _filter(column: int, architecture: int, *, pid: int) -> bytes:
             (_ANY_BIT, 0, 1, _PROT_EXEC),
             (_RETURN, 0, 0, _REFUSE),
             (_RETURN, 0, 0, _ALLOW),
+        ]
+    if threads:
+        steps += [
+            # glibc starts threads by clone where clone3, whose flags lie in memory, is missing.
+            (_EQUAL, 0, 1, _CLONE3),
+            (_RETURN, 0, 0, _ERROR | errno.ENOSYS),
+            (_EQUAL, 0, 4, _CLONE[column]),
+            (_LOAD, 0, 0, _argument(0)),
+            (_ANY_BIT, 0, 1, _CLONE_THREAD),
+            (_RETURN, 0, 0, _ALLOW),
+            (_RETURN, 0, 0, _REFUSE),
         ]
     for numbers, index, values in (
         (_FCNTL, 1, _FCNTL_COMMANDS),
