@@ -1,7 +1,7 @@
 """Starts the daemon when none answers, and waits until it does.
 
-Two clients may do this at once: the library's lock lets one daemon win, and both clients then
-talk to it.
+Two clients may do this at once, or a daemon may just be stopping: the library's lock tells, and
+whoever holds it is waited for.
 """
 
 from __future__ import annotations
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
     from imgq.connection import Address
     from imgq.locations import Locations
 
-# imgqd's exit code for "refused", here: another daemon of this library is running already.
-REFUSED = 4
 STARTING_S = 60.0
-STOPPING_S = 15.0
 
 
 def start(
@@ -39,32 +36,52 @@ def start(
     Raises NoDaemonError with imgqd's own last words, TooLateError after `deadline` (monotonic).
     """
     limit = monotonic() + STARTING_S
+    child: subprocess.Popen[bytes] | None = None
     # A file, not a pipe: the daemon may keep it for longer than this process lives.
     with tempfile.TemporaryFile() as words:
-        child = _run(locations, words)
-        again = 0.0
         while True:
             if (address := probe()) is not None:
                 return address
-            now = monotonic()
-            code = child.poll()
-            if code == REFUSED and now + 1.0 < limit:
-                # Another daemon holds the library: it is starting (and will answer), or it is
-                # stopping (and one more attempt will succeed).
-                again = again or now + 1.0
-                if now >= again:
-                    again = 0.0
-                    limit = min(limit, now + STOPPING_S)
+            code = None if child is None else child.poll()
+            if child is None or code is not None:
+                # Whoever holds the lock is starting, and will answer, or is stopping, and will
+                # let go of it; only without a holder is it our turn, or our failure.
+                if _is_held(locations.lock):
+                    child = child if code == 0 else None
+                elif child is None:
                     child = _run(locations, words)
-            elif code not in (None, 0) or now >= limit:
-                raise NoDaemonError(_reason(words, locations, code))
+                else:
+                    raise NoDaemonError(_reason(words, locations, code))
+            now = monotonic()
             if deadline is not None and now >= deadline:
                 raise TooLateError(
                     f"the daemon is still starting; its log is {locations.log}; ask again shortly"
                 )
+            if now >= limit:
+                raise NoDaemonError(_reason(words, locations, None))
             if tick is not None:
                 tick()
             sleep(0.03)
+
+
+def _is_held(lock: str) -> bool:
+    """True while a daemon of this library runs, answering or not."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: a second daemon sees the lock and gives way
+        return False
+    try:
+        descriptor = os.open(lock, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        # Shared: clients that look at the same time do not take each other for a daemon.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _run(locations: Locations, words: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -93,7 +110,11 @@ def _reason(words: IO[bytes], locations: Locations, code: int | None) -> str:
     words.seek(0)
     lines = words.read(65536).decode("utf-8", "replace").split("\n")
     said = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    if not said and code in (None, 0):
-        said = f"it did not answer within {STARTING_S:g} s"
-    said = said or f"it exited with {code} and said nothing"
-    return f"the daemon did not start: {said} (its log is {locations.log}; to see more: imgqd run)"
+    if code is None:
+        reason = f"the daemon does not answer after {STARTING_S:g} s"
+        if _is_held(locations.lock):
+            reason += " (it holds the library); end it with: imgqd stop"
+    else:
+        silent = f"it exited with {code} and said nothing" if code else "it stopped at once"
+        reason = f"the daemon did not start: {said or silent}"
+    return f"{reason} (its log is {locations.log}; to see more: imgqd run)"

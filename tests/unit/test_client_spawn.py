@@ -29,9 +29,13 @@ with open(home + "/started", "a") as stream:
     print(os.getpid(), os.getcwd(), file=stream)
 {before}
 lock = open(home + "/imgqd.lock", "w")
-try:
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-except OSError:
+for attempt in range(20):
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        break
+    except OSError:
+        time.sleep(0.02)  # a client that looks at the lock has it for a moment
+else:
     print("another daemon is running", file=sys.stderr)
     sys.exit(4)
 if os.fork():
@@ -140,7 +144,7 @@ def test_a_stopping_daemon_is_waited_for_and_a_new_one_started(machine: Machine)
     holder.stdout.readline()
     done = run("x", "-l", environ=machine.environ)
     assert done.returncode == 0, done.stderr
-    assert len(machine.started()) >= 2
+    assert len(machine.started()) == 1
     holder.stdout.close()
     holder.wait(30)
 
@@ -152,6 +156,8 @@ def test_a_stopping_daemon_is_waited_for_and_a_new_one_started(machine: Machine)
         ("print('first'); print('the last words\\n', file=sys.stderr); sys.exit(1)",
          "the last words"),
         ("sys.exit(7)", "it exited with 7 and said nothing"),
+        ("sys.exit(0)", "it stopped at once"),
+        ("sys.exit(4)", "it exited with 4 and said nothing"),
         ("os.kill(os.getpid(), 9)", "it exited with -9"),
     ],
 )  # fmt: skip
