@@ -140,7 +140,7 @@ class ForkingWorker:
     def ask(
         self, request: protocol.Fields, fd: int, most: int
     ) -> tuple[protocol.Fields, bytearray]:
-        child = self._child or self._start_child()
+        child = self._waiting_child() or self._start_child()
         deadline = time.monotonic() + self._limits.timeout_s
         try:
             _send(child, protocol.pack(request), deadline, fd)
@@ -184,6 +184,23 @@ class ForkingWorker:
         self._control.close()
 
     # -- the child --------------------------------------------------------------------------------
+
+    def _waiting_child(self) -> socket.socket | None:
+        """The child there is, if it has not been killed since its last file.
+
+        Raises MalformedError when it has said something that it was not asked.
+        """
+        if self._child is None:
+            return None
+        try:
+            if self._child.recv(1, socket.MSG_PEEK):
+                raise protocol.MalformedError("it came before the question")
+        except BlockingIOError:
+            return self._child
+        except OSError:
+            pass
+        self._let_child_go()
+        return None
 
     def _start_child(self) -> socket.socket:
         limits = self._limits
