@@ -48,7 +48,9 @@ class Library:
     def __init__(self, directory: str, *, follow_links: bool = False) -> None:
         self.root = os.fsencode(os.path.join(directory, "photos"))
         os.makedirs(self.root, exist_ok=True)
-        self.store = Store(os.path.join(directory, "library.db"))
+        self.home = os.path.join(directory, "home")
+        os.makedirs(self.home, exist_ok=True)
+        self.store = Store(os.path.join(self.home, "library.db"))
         self.follow_links = follow_links
         self.territory: Territory | None = None
         self.directories: list[bytes] = []
@@ -64,7 +66,8 @@ class Library:
     def guard(self, **options: object) -> Guard:
         """A guard over the folders as they are now."""
         folders = [(folder.path, folder.exclude) for folder in self.store.folders()]
-        guard = Guard(self.store, Rules(folders), follow_links=self.follow_links, **options)  # type: ignore[arg-type]
+        rules = Rules(folders, own=[os.fsencode(self.home)])
+        guard = Guard(self.store, rules, follow_links=self.follow_links, **options)  # type: ignore[arg-type]
         self.territory = guard
         return guard
 
@@ -82,7 +85,7 @@ class Library:
         found = Reconciler(
             self.store,
             Settings.load("/nonexistent/config.toml", {}, values),  # type: ignore[arg-type]
-            own_folders=[],
+            own_folders=[os.fsencode(self.home)],
         )
         self.territory = found
         return found

@@ -166,8 +166,12 @@ class Reconciler:
         if not self._store.folders():
             return SyncWalk(self._store.watermark(), [])
         ticket = self._walks.request(None, renew=True)
-        while not ticket.wait(_left(deadline)):
-            if cancelled() or (deadline is not None and time.monotonic() >= deadline):
+        while True:
+            if cancelled():
+                return None
+            if ticket.wait(_left(deadline)):
+                break
+            if deadline is not None and time.monotonic() >= deadline:
                 return None
         if ticket.failure is not None:
             raise UnavailableError(f"{ticket.failure}; the log says more")

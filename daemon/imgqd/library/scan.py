@@ -331,17 +331,17 @@ class Scan:
 
     def _settle_problems(self, root: bytes, deep: bool) -> None:
         """Forgets the problems of ours that are no more. Those of files in the queue's care stay."""
-        for path in self._known_problems:
+        for path, reason in self._known_problems.items():
             if path in self._problems or (not deep and path != root):
                 continue
             if self._behind_barrier(path, root):
                 continue
             try:
                 found = os.lstat(path)
-            except (FileNotFoundError, NotADirectoryError):
-                self._store.clear_problem(path)
-                continue
-            except OSError:
+            except OSError as error:
+                missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
+                if missing or reason == "path-too-long":
+                    self._store.clear_problem(path)
                 continue
             row = None if stat.S_ISDIR(found.st_mode) else self._store.file(path)
             if stat.S_ISDIR(found.st_mode) or (row is not None and row.state != "problem"):

@@ -1,0 +1,624 @@
+"""The reconciler with real folders, real inotify and real mounts: the queue gets all that differs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from imgqd.errors import UnavailableError
+from imgqd.library import reconcile
+from imgqd.library.reconcile import Reconciler, SyncWalk
+from imgqd.library.walks import Unit, Walk, Walks
+from tests.unit.fuse_that_hangs import HangingDrive
+from tests.unit.library_kit import Drive, Library, library, needs_mounts, wait_for, write
+from tests.unit.test_scan import nobody, open_to_all
+from tests.unit.test_watch import limited
+
+__all__ = ["library"]
+Start = Callable[..., Reconciler]
+
+
+@pytest.fixture
+def start(library: Library, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Starts a reconciler and waits for its first walk; all are stopped at the end."""
+    monkeypatch.setattr(reconcile, "TICK_S", 0.2)
+    started: list[Reconciler] = []
+
+    def go(**settings: Any) -> Reconciler:
+        made = library.reconciler(**settings)
+        started.append(made)
+        made.start()
+        assert synced(made).offline == made.guard.offline()
+        return made
+
+    yield go
+    for made in started:
+        made.stop()
+
+
+def synced(reconciler: Reconciler) -> SyncWalk:
+    walk = reconciler.sync_walk(time.monotonic() + 60)
+    assert walk is not None
+    return walk
+
+
+def state(library: Library) -> str:
+    return library.store.folders()[0].state
+
+
+def known(library: Library, *names: bytes) -> Callable[[], bool]:
+    """True once exactly these files are known, as hints alone bring it about."""
+
+    def look() -> bool:
+        library.answer()
+        return library.files() == set(names)
+
+    return look
+
+
+def test_the_first_walk_asks_for_everything_and_the_folder_is_watched(
+    library: Library, start: Start
+) -> None:
+    write(library.root + b"/x/a")
+    made = start()
+    assert library.queued() == {b"x/a"}
+    assert state(library) == "watching"
+    assert made.watcher.count() == 2
+    assert not made.progress().scanning
+    assert made.watch_limit is None
+
+
+def test_changes_are_noticed_while_running(library: Library, start: Start) -> None:
+    start()
+    write(library.root + b"/a")
+    assert wait_for(known(library, b"a"))
+    write(library.root + b"/new/deep/b")
+    assert wait_for(known(library, b"a", b"new/deep/b"))
+    write(library.root + b"/new/deep/c")
+    assert wait_for(known(library, b"a", b"new/deep/b", b"new/deep/c"))
+    os.rename(library.root + b"/new", library.root + b"/moved")
+    assert wait_for(known(library, b"a", b"moved/deep/b", b"moved/deep/c"))
+    os.unlink(library.root + b"/moved/deep/b")
+    os.unlink(library.root + b"/a")
+    assert wait_for(known(library, b"moved/deep/c"))
+
+
+def test_a_folder_moved_in_within_and_out_leaves_nothing_behind(
+    library: Library, start: Start
+) -> None:
+    outside = library.root + b"-outside"
+    for number in range(50):
+        write(outside + b"/sub/%d" % number)
+    made = start()
+    inside = {b"album/sub/%d" % number for number in range(50)}
+    os.rename(outside, library.root + b"/album")
+    assert wait_for(known(library, *inside))
+    write(library.root + b"/album/sub/later")
+    assert wait_for(known(library, *inside, b"album/sub/later"))
+    os.rename(library.root + b"/album", library.root + b"/b")
+    moved = {name.replace(b"album", b"b") for name in inside} | {b"b/sub/later"}
+    assert wait_for(known(library, *moved))
+    write(library.root + b"/b/sub/again")
+    assert wait_for(known(library, *moved, b"b/sub/again"))
+    os.rename(library.root + b"/b", outside)
+    assert wait_for(known(library))
+    write(outside + b"/sub/ghost")
+    write(library.root + b"/real")
+    assert wait_for(known(library, b"real"))
+    assert made.watcher.count() == 1
+
+
+def test_sync_covers_every_change_made_before_the_call(library: Library, start: Start) -> None:
+    made = start()
+    for number in range(20):
+        name = library.root + b"/%d" % number
+        write(name + b"/a/b/c")
+        os.link(name + b"/a/b/c", name + b"/hard")
+        os.utime(write(name + b"/old"), (1, 1))
+        walk = synced(made)
+        assert walk.offline == []
+        wanted = {b"%d/a/b/c" % number, b"%d/hard" % number, b"%d/old" % number}
+        assert wanted <= library.queued()
+        assert library.store.pending_through(walk.watermark) == library.store.pending()
+        library.answer()
+        os.utime(name + b"/old", (2, 2))
+        os.rename(name + b"/a", name + b"/z")
+        synced(made)
+        wanted = {b"%d/a/b/c" % number, b"%d/z/b/c" % number, b"%d/old" % number}
+        assert wanted <= library.queued()
+        library.answer()
+
+
+def test_a_look_that_had_begun_before_a_sync_does_not_answer_it(
+    library: Library, start: Start
+) -> None:
+    write(library.root + b"/a")
+    made = start()
+    job = library.store.jobs_after(0, 10)[0]
+    synced(made)
+    again = library.store.job(job.id)
+    assert again is not None
+    assert again.token > job.token
+
+
+def test_no_folders_at_all_are_in_sync(library: Library, start: Start) -> None:
+    library.store.remove_folder(library.root)
+    made = start()
+    assert synced(made) == SyncWalk(library.store.watermark(), [])
+
+
+def test_a_sync_that_is_too_late_or_not_wanted_any_more_says_so(
+    library: Library, start: Start
+) -> None:
+    made = start()
+    assert made.sync_walk(time.monotonic() - 1) is None
+    assert made.sync_walk(None, lambda: True) is None
+
+
+def test_a_sync_while_stopping_is_told(library: Library, start: Start) -> None:
+    made = start()
+    made.stop()
+    with pytest.raises(UnavailableError):
+        made.sync_walk(None)
+
+
+# -- folders that go and come
+
+
+def test_a_folder_removed_and_made_again_is_watched_again(library: Library, start: Start) -> None:
+    write(library.root + b"/a")
+    start()
+    library.answer()
+    shutil.rmtree(library.root)
+    assert wait_for(lambda: state(library) == "offline")
+    os.mkdir(library.root)
+    assert wait_for(lambda: state(library) == "watching")
+    write(library.root + b"/b")
+    assert wait_for(known(library, b"b"))
+    write(library.root + b"/sub/c")
+    assert wait_for(known(library, b"b", b"sub/c"))
+
+
+def test_a_folder_replaced_within_an_instant_is_watched_again(
+    library: Library, start: Start
+) -> None:
+    write(library.root + b"/a")
+    start()
+    library.answer()
+    for number in range(3):
+        os.rename(library.root, library.root + b"-%d" % number)
+        write(library.root + b"/%d" % number)
+        assert wait_for(known(library, b"%d" % number))
+        write(library.root + b"/later")
+        assert wait_for(known(library, b"%d" % number, b"later"))
+
+
+def test_a_folder_moved_away_and_back_needs_no_look(library: Library, start: Start) -> None:
+    write(library.root + b"/x/a")
+    made = start()
+    library.answer()
+    os.rename(library.root, library.root + b"-away")
+    assert synced(made).offline == [library.root]
+    assert state(library) == "offline"
+    assert library.queued() == set()
+    os.rename(library.root + b"-away", library.root)
+    assert wait_for(lambda: state(library) == "watching")
+    assert synced(made).offline == []
+    assert library.queued() == set()
+    write(library.root + b"/x/b")
+    assert wait_for(known(library, b"x/a", b"x/b"))
+
+
+@needs_mounts
+def test_a_drive_that_goes_and_returns_is_offline_meanwhile(
+    library: Library, start: Start, tmp_path: object
+) -> None:
+    drive = Drive(str(tmp_path))
+    try:
+        drive.mount(library.root)
+        library.store.remove_folder(library.root)
+        library.add()
+        for number in range(30):
+            write(library.root + b"/x/%d" % number)
+        made = start()
+        library.answer()
+        files = library.files()
+        assert len(files) == 30
+        drive.unmount()
+        assert wait_for(lambda: state(library) == "offline")
+        assert os.listdir(library.root) == []
+        assert synced(made).offline == [library.root]
+        assert library.queued() == set()
+        drive.mount(library.root)
+        assert wait_for(lambda: state(library) == "watching")
+        assert synced(made).offline == []
+        assert library.queued() == set()
+        write(library.root + b"/x/new")
+        assert wait_for(known(library, *files, b"x/new"))
+        made.stop()
+    finally:
+        drive.unmount()
+
+
+@needs_mounts
+def test_a_drive_mounted_below_a_folder_is_found_missed_and_found_again(
+    library: Library, start: Start, tmp_path: object
+) -> None:
+    drive = Drive(str(tmp_path))
+    place = library.root + b"/drive"
+    try:
+        drive.mount(place)
+        write(place + b"/x/a")
+        drive.unmount()
+        write(library.root + b"/here")
+        made = start()
+        assert wait_for(known(library, b"here"))
+        drive.mount(place)
+        assert wait_for(known(library, b"here", b"drive/x/a"))
+        write(place + b"/x/b")
+        assert wait_for(known(library, b"here", b"drive/x/a", b"drive/x/b"))
+        drive.unmount()
+        assert wait_for(lambda: made.guard.offline() == [place])
+        assert library.store.offline_prefixes() == [(library.root, False), (place, True)]
+        assert synced(made).offline == [place]
+        assert library.queued() == set()
+        drive.mount(place)
+        assert wait_for(lambda: made.guard.offline() == [])
+        synced(made)
+        assert library.queued() == set()
+        write(place + b"/x/c")
+        assert wait_for(known(library, b"here", *(b"drive/x/%c" % c for c in b"abc")))
+        made.stop()
+    finally:
+        drive.unmount()
+
+
+@needs_mounts
+def test_a_network_drive_that_hangs_stops_nothing_else(
+    library: Library, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "STALL_S", 0.5)
+    place = library.root + b"-network"
+    os.mkdir(place)
+    drive = HangingDrive(place)
+    try:
+        library.add(place)
+        made = start(poll_interval_s=1)
+        states = {f.path: f.state for f in library.store.folders()}
+        assert states == {library.root: "watching", place: "polling"}
+        drive.hang()
+        write(library.root + b"/a")
+        assert synced(made).offline == [place]
+        assert drive.hanging.is_set()
+        assert library.queued() == {b"a"}
+        write(library.root + b"/b")
+        assert synced(made).offline == [place]
+        assert library.queued() == {b"a", b"b"}
+        drive.answer_again()
+        assert wait_for(lambda: made.guard.offline() == [])
+        assert synced(made).offline == []
+        made.stop()
+    finally:
+        drive.unmount()
+
+
+def test_a_folder_that_becomes_readable_is_picked_up(library: Library, start: Start) -> None:
+    open_to_all(library)
+    write(library.root + b"/locked/deep/a")
+    os.chmod(library.root + b"/locked", 0o000)
+    with nobody():
+        made = start()
+        assert library.problems() == {b"locked": "unreadable"}
+        assert library.queued() == set()
+    os.chmod(library.root + b"/locked", 0o755)
+    with nobody():
+        assert wait_for(known(library, b"locked/deep/a"))
+        assert wait_for(lambda: library.problems() == {})
+        assert made.watcher.count() == 3
+
+
+# -- when not everything can be watched
+
+
+def test_polling_needs_no_watcher(library: Library, start: Start) -> None:
+    made = start(watch_mode="poll", poll_interval_s=1)
+    assert state(library) == "polling"
+    assert not made.watcher.running
+    write(library.root + b"/new/a")
+    assert wait_for(known(library, b"new/a"))
+    os.unlink(library.root + b"/new/a")
+    assert wait_for(known(library))
+
+
+LIMITED = """
+import os, sys, time
+from imgqd.library import reconcile
+from tests.unit.library_kit import Library, wait_for, write
+reconcile.TICK_S = 0.2
+library = Library(sys.argv[1])
+for number in range(12):
+    write(library.root + b"/%d/a" % number)
+library.add()
+made = library.reconciler(poll_interval_s=1)
+made.start()
+made.sync_walk(None)
+library.answer()
+print(len(library.files()), made.watcher.count(), library.store.folders()[0].state)
+print(made.watch_limit)
+for number in range(12):
+    write(library.root + b"/%d/b" % number)
+def complete():
+    library.answer()
+    return len(library.files()) == 24
+print(wait_for(complete))
+with open("/proc/sys/user/max_inotify_watches", "w") as stream:
+    stream.write("1000")
+print(wait_for(lambda: library.store.folders()[0].state == "watching"), made.watch_limit)
+made.stop()
+"""
+
+
+def test_a_folder_that_cannot_be_watched_as_a_whole_is_walked_until_it_can(
+    tmp_path: object,
+) -> None:
+    done = limited(6, LIMITED, str(tmp_path))
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("20")]
+    assert lines[0] == "12 6 polling", done
+    assert "sysctl" in lines[1]
+    assert lines[2:] == ["True", "True None"]
+    assert done.stdout.count("not everything can be watched") == 1
+
+
+def test_a_watcher_that_died_is_made_again(library: Library, start: Start) -> None:
+    made = start()
+    observer = made.watcher._observer
+    assert observer is not None
+    next(iter(observer.emitters)).stop()
+    write(library.root + b"/meanwhile/a")
+    assert wait_for(known(library, b"meanwhile/a"))
+    assert wait_for(made.watcher.alive)
+    assert wait_for(lambda: state(library) == "watching")
+    write(library.root + b"/meanwhile/b")
+    assert wait_for(known(library, b"meanwhile/a", b"meanwhile/b"))
+
+
+OVERFLOW = """
+import os, sys, time
+from tests.unit.library_kit import Library, wait_for, write
+library = Library(sys.argv[1])
+library.add()
+made = library.reconciler()
+made.start()
+made.sync_walk(None)
+print("ready", made.watcher.count(), flush=True)
+sys.stdin.readline()
+walk = made.sync_walk(None)
+print("queued", library.store.pending_through(walk.watermark), flush=True)
+made.stop()
+"""
+
+
+@pytest.mark.parametrize("new_folders", [False, True])
+def test_after_an_overflow_everything_is_known_and_it_is_logged_once(
+    tmp_path: object, new_folders: bool
+) -> None:
+    root = os.path.join(str(tmp_path), "photos")
+    folders = [os.path.join(root, str(number)) for number in range(200)]
+    for folder in [] if new_folders else folders:
+        os.makedirs(folder)
+    process = subprocess.Popen(
+        [sys.executable, "-c", OVERFLOW, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == (b"ready 1\n" if new_folders else b"ready 201\n")
+        process.send_signal(signal.SIGSTOP)
+        for folder in folders:
+            os.makedirs(folder, exist_ok=True)
+            for number in range(100):
+                os.mknod(os.path.join(folder, str(number)))
+        process.send_signal(signal.SIGCONT)
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        out = process.stdout.read()
+    finally:
+        process.kill()
+        process.wait()
+    assert b"queued 20000\n" in out
+    assert out.count(b"overflow") == (0 if new_folders else 1)
+
+
+# -- folders that are added and removed
+
+
+def test_folders_can_be_added_and_removed_while_running(library: Library, start: Start) -> None:
+    write(library.root + b"/a")
+    made = start()
+    library.answer()
+    other = library.root + b"-other"
+    write(other + b"/x/b")
+    library.add(other)
+    made.folders_changed()
+    assert wait_for(known(library, b"a", b"../photos-other/x/b"))
+    assert made.watcher.count() == 3
+    library.store.remove_folder(other)
+    made.folders_changed()
+    assert made.watcher.count() == 1
+    write(other + b"/x/c")
+    write(library.root + b"/d")
+    assert wait_for(known(library, b"a", b"d"))
+
+
+def test_a_hidden_folder_that_is_watched_itself_goes_when_it_is_removed(
+    library: Library, start: Start
+) -> None:
+    hidden = library.root + b"/.hidden"
+    write(hidden + b"/a")
+    made = start()
+    assert library.queued() == set()
+    library.add(hidden)
+    made.folders_changed()
+    assert wait_for(known(library, b".hidden/a"))
+    library.store.remove_folder(hidden)
+    made.folders_changed()
+    assert wait_for(known(library))
+    assert made.watcher.count() == 1
+
+
+def test_new_patterns_take_effect_at_once(library: Library, start: Start) -> None:
+    write(library.root + b"/a.jpg")
+    write(library.root + b"/raw/b.jpg")
+    made = start()
+    library.answer()
+    library.add(library.root, "raw/")
+    made.folders_changed()
+    assert wait_for(known(library, b"a.jpg"))
+    assert made.watcher.count() == 1
+
+
+def test_a_link_that_goes_takes_its_tree_with_it(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = Library(str(tmp_path), follow_links=True)
+    write(library.root + b"-outside/sub/a")
+    library.add()
+    made = library.reconciler()
+    made.start()
+    try:
+        assert synced(made).offline == []
+        os.symlink(library.root + b"-outside", library.root + b"/link")
+        made.hint_directory(library.root + b"/link")
+        assert wait_for(known(library, b"link/sub/a"))
+        write(library.root + b"-outside/sub/b")
+        assert wait_for(known(library, b"link/sub/a", b"link/sub/b"))
+        os.unlink(library.root + b"/link")
+        assert wait_for(known(library))
+    finally:
+        made.stop()
+        library.store.close()
+
+
+# -- idling and failing
+
+
+def test_an_idle_reconciler_sleeps(library: Library, start: Start, monkeypatch: Any) -> None:
+    monkeypatch.setattr(reconcile, "TICK_S", 2.0)
+    for number in range(100):
+        write(library.root + b"/%d/a" % number)
+    before = {thread.native_id for thread in threading.enumerate()}
+    start()
+    library.answer()
+    time.sleep(1)
+    threads = {t.native_id: t.name for t in threading.enumerate() if t.native_id not in before}
+
+    def switches() -> dict[str, int]:
+        found = {}
+        for number, name in threads.items():
+            with open(f"/proc/self/task/{number}/status") as stream:
+                lines = dict(line.split(":", 1) for line in stream if ":" in line)
+            found[name] = int(lines["voluntary_ctxt_switches"])
+        return found
+
+    earlier = switches()
+    time.sleep(4.5)
+    woken = {name: count - earlier[name] for name, count in switches().items()}
+    assert {name for name, count in woken.items() if count} == {"reconcile"}, woken
+
+
+def test_a_database_that_fails_is_tried_again(
+    library: Library, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "RETRY_S", 0.2)
+    made = start()
+    with library.store.write() as connection:
+        connection.execute("ALTER TABLE jobs RENAME TO jobs_away")
+    write(library.root + b"/a")
+    with pytest.raises(UnavailableError, match="could not be walked"):
+        synced(made)
+    with library.store.write() as connection:
+        connection.execute("ALTER TABLE jobs_away RENAME TO jobs")
+    assert wait_for(known(library, b"a"))
+
+
+class Slow:
+    """Walks whose work waits until it is let go, to see who shares which."""
+
+    def __init__(self) -> None:
+        self.began: list[bytes | None] = []
+        self.go = threading.Semaphore(0)
+        self.partial: list[tuple[bytes, bool]] = []
+        self.walks = Walks(self.unit, self.directory, lambda path, follow: True, lambda: None)
+
+    def unit(self, unit: Unit, walk: Walk) -> int:
+        self.began.append(unit.root)
+        assert self.go.acquire(timeout=60)
+        walk.hooks.between()
+        return len(self.began)
+
+    def directory(self, path: bytes, deep: bool, walk: Walk) -> None:
+        self.partial.append((path, deep))
+
+
+@pytest.fixture
+def slow() -> Iterator[Slow]:
+    made = Slow()
+    made.walks.start()
+    yield made
+    made.go.release(100)
+    made.walks.stop()
+
+
+def test_who_asks_during_a_walk_gets_the_next_one_and_shares_it(slow: Slow) -> None:
+    first = slow.walks.request(None)
+    assert wait_for(lambda: len(slow.began) == 1)
+    later = [slow.walks.request(None) for _ in range(5)]
+    slow.go.release()
+    assert first.wait(60)
+    assert not any(ticket.wait(0) for ticket in later)
+    slow.go.release()
+    assert all(ticket.wait(60) for ticket in later)
+    assert {ticket.watermark for ticket in later} == {2}
+    assert len(slow.began) == 2
+
+
+def test_directories_are_walked_in_between_and_once_with_all_below_them(slow: Slow) -> None:
+    ticket = slow.walks.request(None)
+    assert wait_for(lambda: len(slow.began) == 1)
+    hints = [(b"/a/b", False), (b"/a", True), (b"/a/c", True), (b"/ab", False), (b"/z", False)]
+    slow.walks.request_partial(hints)
+    slow.walks.request_partial([(b"/z", True)])
+    assert slow.walks.busy
+    slow.go.release()
+    assert ticket.wait(60)
+    assert slow.partial == [(b"/a", True), (b"/ab", False), (b"/z", True)]
+    assert wait_for(lambda: not slow.walks.busy)
+
+
+def test_nobody_waits_for_a_quiet_walk(slow: Slow) -> None:
+    slow.walks.request(b"/a", quiet=True)
+    assert wait_for(lambda: slow.walks.walking)
+    assert not slow.walks.busy
+    slow.walks.request(b"/b")
+    assert slow.walks.busy
+
+
+def test_who_waits_is_let_go_when_the_walks_end(slow: Slow) -> None:
+    tickets = [slow.walks.request(None), slow.walks.request(b"/a")]
+    assert wait_for(lambda: len(slow.began) == 1)
+    slow.go.release()
+    slow.walks.stop()
+    tickets.append(slow.walks.request(None))
+    assert all(ticket.wait(60) and ticket.failure for ticket in tickets[1:])
