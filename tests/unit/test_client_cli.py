@@ -389,6 +389,23 @@ def test_words_that_are_no_text_are_refused(stand_in: StandIn, home: str) -> Non
     assert b"not valid text" in done.stderr
 
 
+SCRIPT = os.path.join(os.path.dirname(os.path.dirname(imgq.__file__)), "scripts", "imgq")
+
+
+@pytest.mark.skipif(not os.path.exists(SCRIPT), reason="imgq is installed without its source")
+def test_the_installed_script_writes_everything_and_keeps_the_exit_code(
+    stand_in: StandIn, home: str
+) -> None:
+    stand_in.results = [result(n, f"/p/{'x' * 900}{n}.jpg", 0.5) for n in range(1, 1001)]
+    for arguments, code, lines in ((["x", "-n", "1000"], 0, 1000), (["x", "-n", "0"], 2, 0)):
+        done = subprocess.run(
+            [sys.executable, SCRIPT, *arguments],
+            env=environment(IMGQ_HOME=home), capture_output=True, timeout=60,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout.count(b"\n")) == (code, lines)
+        assert bool(done.stderr) is (code == 2)
+
+
 HEAVY = (
     "argparse", "re", "typing", "dataclasses", "pathlib", "subprocess", "http", "urllib", "email",
     "threading", "socket", "json", "enum", "collections", "hashlib", "tempfile", "shutil", "logging",
