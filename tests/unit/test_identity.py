@@ -195,6 +195,10 @@ def test_an_empty_mount_point_left_behind_is_offline(library: Library, drive: Dr
     assert not guard.gone_for_sure(path)
     write(path, b"someone else's file in the mount point")
     assert guard.is_away(path)
+    before = library.store.file(path)
+    library.store.enqueue([path])
+    library.answer()
+    assert library.store.file(path) == before
     os.unlink(path)
     drive.mount(place)
     assert guard.check(only(guard.anchors()))

@@ -36,6 +36,9 @@ class Territory(Protocol):
     def owns(self, path: bytes) -> bool:
         """True when a file at this path belongs in the library."""
 
+    def is_away(self, path: bytes) -> bool:
+        """True when the drive of this path is not there: what is at the path now says nothing."""
+
     def gone_for_sure(self, path: bytes) -> bool:
         """True when a path that lstat did not find is deleted, not merely on a drive that is away."""
 
@@ -104,6 +107,8 @@ class Looker:
         path = job.path
         if not self._territory.owns(path):
             return Gone(job)
+        if self._territory.is_away(path):
+            return Same(job)
         try:
             found = os.lstat(path)
             if stat.S_ISLNK(found.st_mode):
