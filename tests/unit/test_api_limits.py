@@ -9,7 +9,10 @@ import threading
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from imgqd.api import jsontext
 from imgqd.api.guard import Limits
 from imgqd.api.workers import Lane
 from imgqd.errors import UnavailableError
@@ -129,7 +132,7 @@ def wait_for(look, enough):
 
 
 def test_a_body_that_says_it_is_too_large_is_not_even_read(api):
-    for target, size in (("/v1/search", 100_000_001), ("/v1/sync", 4_000_001)):
+    for target, size in (("/v1/search", 100_000_001), ("/v1/sync", 8_000_001)):
         with api.connect() as connection:
             head = f"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n"
             connection.sendall(head.encode())
@@ -142,7 +145,7 @@ def test_a_body_that_grows_too_large_is_cut_off(api):
         connection.sendall(head)
         chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
         try:
-            for _ in range(6):
+            for _ in range(12):
                 connection.sendall(chunk)
         except OSError:
             pass
@@ -206,6 +209,11 @@ def nested(levels):
         nested(15_000),
         b"[" * 1_000_000,
         b'{"a":' * 1_000_000,
+        b" " * 5_000_000,
+        b'{"terms": [{"image": "' + b"A" * 5_000_000,
+        b'{"terms": [{"image": "' + b"\\" * 5_000_000 + b'"}]}',
+        b'{"terms": [{"image": "' + b'\\"' * 2_500_000 + b'"}]}',
+        b'{"terms": [{"image": "' + "é".encode() * 2_500_000 + b'"}]}',
     ],
     ids=lambda body: f"{body[:40]!r}+{len(body)}",
 )
@@ -216,6 +224,23 @@ def test_a_request_that_makes_no_sense_is_refused_with_a_sentence(api, body):
     assert len(reply.json["error"]["message"]) < 400
     assert len(api.daemon.requests) == asked
     assert api.ask("GET", "/v1/status").status == 200
+
+
+texts = st.text(max_size=20) | st.sampled_from(["A" * 50, 'B"' * 30, "\\" * 41, "é" * 40, ""])
+
+
+@given(
+    value=st.recursive(
+        texts | st.integers(-5, 5) | st.none(),
+        lambda inner: st.lists(inner, max_size=5) | st.dictionaries(texts, inner, max_size=5),
+    )
+)
+def test_what_is_read_is_what_json_reads(value):
+    """Also when texts count as long from 32 characters on."""
+    for body in (json.dumps(value), json.dumps(value, ensure_ascii=False)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(jsontext, "LONG_TEXT", 32)
+            assert jsontext.read_json(body.encode()) == value
 
 
 def test_an_example_of_many_megabytes_is_passed_on(tmp_path):

@@ -43,7 +43,7 @@ class Limits:
     # may take their time and a trickle may not.
     body_rate: float = 1_000_000.0
     connections: int = 256
-    bodies: int = 256 * 1024 * 1024
+    bodies: int = 128 * 1024 * 1024
     header_bytes: int = 16_384
 
 

@@ -33,7 +33,7 @@ log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SEARCH_BODY = 100_000_000
-OTHER_BODY = 4_000_000
+OTHER_BODY = 8_000_000
 # Below this a body is parsed on the event loop: that is quicker than changing threads.
 PARSE_INLINE = 65_536
 HEARTBEAT_S = 15.0

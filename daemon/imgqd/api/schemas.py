@@ -59,6 +59,9 @@ def answer(required: Schema, optional: Schema | None = None, **more: Any) -> Sch
     return {"type": "object", "properties": properties, "required": list(required), **more}
 
 
+# On Windows a path begins with a drive. NUL ends a path everywhere, so none holds it.
+ABSOLUTE = text(pattern=r"^(/|[A-Za-z]:[\\/])[^\u0000]*$", maxLength=4096)
+BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})$"
 PATHS = listed(ref("PathInput"), "absolute paths", minItems=1, maxItems=1000)
 PATH_B64 = {"path_b64": text("the exact bytes, where `path` is not valid UTF-8")}
 TIMEOUT = number("seconds to wait at most", minimum=0, maximum=604_800)
@@ -67,9 +70,9 @@ REQUESTS: dict[str, Schema] = {
     "PathInput": {
         "description": "a path: text, or base64 of its bytes where it is not valid UTF-8",
         "anyOf": [
-            text(minLength=1, maxLength=16_384),
-            request({"path_b64": text(minLength=1, maxLength=32_768)}, ("path_b64",)),
-            request({"path": text(minLength=1, maxLength=16_384)}, ("path",)),
+            ABSOLUTE,
+            request({"path_b64": text(pattern=BASE64, maxLength=8192)}, ("path_b64",)),
+            request({"path": ABSOLUTE}, ("path",)),
         ],
     },
     "Term": request(

@@ -55,6 +55,7 @@ class ApiServer:
         self._runner: web.AppRunner | None = None
         self._servers: list[asyncio.Server] = []
         self._socket_inode: int | None = None
+        self._announced = False
         self.http: str | None = None
 
     async def start(self) -> None:
@@ -64,8 +65,10 @@ class ApiServer:
                 self._api.application(), handler_cancellation=True, shutdown_timeout=2.0
             )
             await self._runner.setup()
+            address = None
             if sys.platform != "win32":
                 for listener in self._inherited or [self._bind_unix()]:
+                    address = address or str(listener.getsockname())
                     await self._listen(listener, UnixGate())
             if self._http_port:
                 listener = bind_loopback(self._http_port)
@@ -77,10 +80,11 @@ class ApiServer:
                 self.http = f"http://{LOOPBACK}:{port}"
             write_endpoint(
                 self._locations.endpoint,
-                socket=None if sys.platform == "win32" else self._locations.socket,
+                socket=address,
                 http=self.http,
                 pid=os.getpid(),
             )
+            self._announced = True
         except BaseException as error:
             await self.stop()
             if isinstance(error, OSError):
@@ -116,20 +120,31 @@ class ApiServer:
             return GuardedHandler(server, gate=gate, pool=pool, limits=limits)
 
         loop = asyncio.get_running_loop()
-        create = loop.create_server if gate.remote else loop.create_unix_server
-        self._servers.append(await create(connection, sock=listener, backlog=BACKLOG))
+        if gate.remote:
+            made = await loop.create_server(connection, sock=listener, backlog=BACKLOG)
+        elif sys.version_info >= (3, 13):
+            # The file of an inherited socket is the service manager's, and ours we remove ourselves.
+            made = await loop.create_unix_server(
+                connection, sock=listener, backlog=BACKLOG, cleanup_socket=False
+            )
+        else:
+            made = await loop.create_unix_server(connection, sock=listener, backlog=BACKLOG)
+        self._servers.append(made)
         log.info("listening", address=str(listener.getsockname()))
 
     def _forget_socket(self) -> None:
         """Removes what says where we are, unless it is another daemon's by now."""
-        if self._socket_inode is None:
-            return
-        with contextlib.suppress(OSError):
-            if os.stat(self._locations.socket).st_ino == self._socket_inode:
-                os.unlink(self._locations.socket)
-        with contextlib.suppress(OSError):
-            os.unlink(self._locations.endpoint)
+        ours = self._announced and bool(self._inherited)
+        if self._socket_inode is not None:
+            with contextlib.suppress(OSError):
+                if os.stat(self._locations.socket).st_ino == self._socket_inode:
+                    os.unlink(self._locations.socket)
+                    ours = True
+        if ours:
+            with contextlib.suppress(OSError):
+                os.unlink(self._locations.endpoint)
         self._socket_inode = None
+        self._announced = False
 
 
 def bind_unix(path: str) -> socket.socket:
