@@ -28,6 +28,7 @@ MODEL_STAGES = {
     "export": "converting",
     "check": "checking",
 }
+OTHER_STAGES = {"index": "Indexing", "embed": "Embedding with the new model"}
 
 
 class Progress:
@@ -55,6 +56,7 @@ class Progress:
                 status = self._status()
             except ClientError:
                 status = {}
+            _check_model(status)
             if why != "answer" or status.get("state") == "starting":
                 self._draw(*self._describe(status), now)
         self._next = monotonic() + self._every
@@ -74,16 +76,20 @@ class Progress:
         if stage in MODEL_STAGES:
             what = f"{_preparing(status)}, once: {MODEL_STAGES[stage]}"
             return (f"{what} {detail}" if detail else what), done, total
+        if status.get("paused"):
+            return "Indexing is paused", done, total
         if stage == "scan":
             return (f"Looking through {detail}" if detail else "Looking through the folders"), 0, 0
         if total <= 0 and pending:
             self._most = max(self._most, pending)
             done, total = self._most - pending, self._most
-        if total > 0 or pending:
-            return "Indexing", done, total
+        if stage in OTHER_STAGES or (pending and not stage):
+            return OTHER_STAGES.get(stage, "Indexing"), done, total
         if status.get("state") == "starting":
             return "The daemon is starting", 0, 0
-        return (f"{stage} {detail}".strip().capitalize() or "Checking the folders"), 0, 0
+        if stage:
+            return f"{stage} {detail}".strip().capitalize(), done, total
+        return "Checking the folders", 0, 0
 
     def _draw(self, what: str, done: int, total: int, now: float) -> None:
         counted = f"{done:,} of {total:,}" if total else ""
@@ -165,16 +171,33 @@ def wait_until_synced(client: Client, left: Callable[[], float | None]) -> None:
         return
     pending = int(answer.get("pending") or 0)
     if answer.get("paused"):
-        raise RefusedError(
-            f"indexing is paused, with {count(pending, 'file')} waiting; go on with: imgqd resume",
-            code="paused",
-        )
+        raise RefusedError(_paused(client, pending), code="paused")
     raise TooLateError(
         f"not indexed within {limit:.3g} s, {count(pending, 'file')} left; "
         "it goes on by itself: imgqd status --follow"
         if limit is not None
         else "the daemon ended the waiting; look at: imgqd status"
     )
+
+
+def _paused(client: Client, pending: int) -> str:
+    waiting = f"with {count(pending, 'file')} waiting"
+    try:
+        client.timeout = 5.0
+        failure = client.status().get("failure")
+    except ClientError:
+        failure = None
+    if failure:
+        return f"indexing is paused, {waiting}: {failure}"
+    return f"indexing is paused, {waiting}; go on with: imgqd resume"
+
+
+def _check_model(status: dict[str, Any]) -> None:
+    """RefusedError when there is no model and none is being made: waiting would never end."""
+    model, progress = status.get("model") or {}, status.get("progress") or {}
+    failure = status.get("failure")
+    if failure and not model.get("id") and not progress.get("stage"):
+        raise RefusedError(f"nothing can be indexed or found: {failure}", code="model")
 
 
 def report(client: Client, folders: Sequence[str]) -> None:

@@ -95,6 +95,44 @@ def test_what_cannot_be_waited_for_is_said(
     assert 4 < stand_in.bodies("/v1/sync")[0]["timeout_s"] < 5
 
 
+def test_a_reason_for_the_pause_is_told(
+    stand_in: StandIn, home: str, capfdbinary: Captured
+) -> None:
+    stand_in.status["failure"] = "the disk is full; free some space"
+    stand_in.routes["POST", "/v1/sync"] = lambda asked: Said(
+        {"in_sync": False, "offline": [], "pending": 2, "paused": True}
+    )
+    assert main(["--watch", os.path.join(home, "photos")]) == 4
+    assert b"with 2 files waiting: the disk is full" in capfdbinary.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--watch", "photos"], ["--sync", "x"]])
+def test_a_model_that_cannot_be_had_is_not_waited_for(
+    stand_in: StandIn,
+    home: str,
+    capfdbinary: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setattr(watch, "LINE_EVERY_S", 0.0)
+    stand_in.status["failure"] = "there is no model NO/SUCH; see imgqd model"
+    stand_in.status["model"]["id"] = None
+    ended: list[int] = []
+
+    def never(asked: Asked) -> Said:
+        while not ended:
+            time.sleep(0.02)
+        return Said({})
+
+    stand_in.routes["POST", "/v1/sync"] = stand_in.routes["POST", "/v1/search"] = never
+    try:
+        assert main(arguments) == 4
+    finally:
+        ended.append(1)
+    assert b"there is no model NO/SUCH" in capfdbinary.readouterr().err
+
+
 def test_offline_folders_are_named(stand_in: StandIn, home: str, capfdbinary: Captured) -> None:
     stand_in.routes["POST", "/v1/sync"] = lambda asked: Said(
         {"in_sync": True, "offline": ["/media/disk", {"path": "/m/\ufffd", "path_b64": "L20v/w=="}],
@@ -164,7 +202,13 @@ def test_without_a_terminal_a_line_comes_now_and_then(
         ("start", {}, b"Starting the daemon"),
         ("sync", {"state": "starting"}, b"The daemon is starting"),
         ("sync", {"progress": {"stage": "scan", "detail": "/p"}}, b"Looking through /p"),
-        ("sync", {"progress": {"stage": "embed", "detail": "again"}}, b"Embed again"),
+        ("sync", {"progress": {"stage": "embed", "done": 1, "total": 2}},
+         b"Embedding with the new model  1 of 2"),
+        ("sync", {"progress": {"stage": "mend", "detail": "the index"}}, b"Mend the index"),
+        ("sync", {"paused": True, "pending": 5,
+                  "progress": {"stage": "index", "done": 1, "total": 6}},
+         b"Indexing is paused  1 of 6"),
+        ("sync", {"progress": {"stage": "", "done": 9, "total": 9}}, b"Checking the folders"),
         ("sync", {}, b"Checking the folders"),
         ("model", {"model": {"spec": "auto"},
                    "progress": {"stage": "download", "detail": "weights", "done": 5, "total": 10}},
