@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import imgq
 from imgq import cli, opening
 from imgq.cli import main
 from imgq.errors import OutputError
+from imgq.options import TABLE
 from tests.unit.client_process import environment, run
 from tests.unit.client_stand_in import Asked, Said, StandIn, answer, refusal, result
 
@@ -266,6 +268,35 @@ def test_what_nobody_thought_of_is_one_line(
     assert main(["x"]) == 4
     err = capfdbinary.readouterr().err
     assert b"ZeroDivisionError" in err and b"Traceback" not in err and err.count(b"\n") == 1
+
+
+def test_any_command_line_ends_in_a_known_exit_code_and_one_message(
+    stand_in: StandIn, home: str, capfdbinary: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("PATH", "/nowhere")
+    noise = random.Random(7)
+    names = [name for option in TABLE for name in option.names]
+    values = [
+        "", " ", "cat", "-", "--", "-1", "0", "5", "1001", "1e999", "nan", "a^2", "^", "a + b",
+        "+", "id:3", "id:", "x,y", "1,2,3", "10x10", "{path}", "{", "kitty", "\udcff", "a\0b", "日本",
+        "http://x/y.jpg", "imgqd.sock", ".", "/dev/null", "\x1b[2J", "--nope", "-lz", "-n", "2024",
+    ]  # fmt: skip
+    seen = set()
+    for _ in range(1500):
+        arguments = [
+            noise.choice(names) + noise.choice(["", "", "=" + noise.choice(values)])
+            if noise.random() < 0.5
+            else noise.choice(values)
+            for _ in range(noise.randrange(6))
+        ]
+        code = main(arguments)
+        out, err = capfdbinary.readouterr()
+        assert code in (0, 1, 2, 4), arguments
+        assert b"nobody thought of" not in err and b"\x1b[2J" not in err, (arguments, err)
+        assert code in (0, 1) or (err and not out) or "--open" in arguments, (arguments, out)
+        seen.add(code)
+    assert seen == {0, 2, 4}
 
 
 def viewer(folder: str, name: str, code: int = 0) -> None:
