@@ -251,7 +251,12 @@ class Reply:
 
 @contextlib.contextmanager
 def running(
-    home: str, *, tcp: bool = False, limits: Limits | None = None, daemon: SmallDaemon | None = None
+    home: str,
+    *,
+    tcp: bool = False,
+    limits: Limits | None = None,
+    daemon: SmallDaemon | None = None,
+    inherited: Sequence[socket.socket] = (),
 ) -> Iterator[Running]:
     """Serves a SmallDaemon with its home in `home`, on an event loop in a thread of its own."""
     daemon = daemon or SmallDaemon()
@@ -263,6 +268,7 @@ def running(
         http_port=free_port() if tcp else 0,
         metrics=daemon.metrics_room,
         limits=limits,
+        inherited=inherited,
     )
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)

@@ -11,6 +11,8 @@ import sys
 
 import pytest
 
+from imgq.client import Client
+from imgq.locations import read_endpoint
 from imgqd.api.auth import TokenFile
 from imgqd.api.server import bind_loopback, bind_unix
 from imgqd.errors import AlreadyRunningError, ImgqError, UsageError
@@ -273,3 +275,17 @@ def test_nothing_is_left_behind_after_stopping(tmp_path):
     with running(str(tmp_path), tcp=True) as api:
         assert os.path.exists(api.locations.endpoint)
     assert sorted(os.listdir(tmp_path)) == ["token"]
+
+
+def test_a_socket_handed_over_by_a_service_manager_is_served_and_left(tmp_path):
+    home = tmp_path / "home"
+    with bind_unix(str(tmp_path / "given.sock")) as listener:
+        listener.listen()
+        with running(str(home), inherited=[listener.dup()]) as api:
+            endpoint = read_endpoint(api.locations.endpoint)
+            assert endpoint["socket"] == str(tmp_path / "given.sock")
+            assert not os.path.exists(api.locations.socket)
+            client = Client(endpoint["socket"])
+            assert client.status()["pid"] == os.getpid()
+        assert os.path.exists(tmp_path / "given.sock")
+        assert not os.path.exists(api.locations.endpoint)

@@ -134,13 +134,11 @@ class ApiServer:
 
     def _forget_socket(self) -> None:
         """Removes what says where we are, unless it is another daemon's by now."""
-        ours = self._announced and bool(self._inherited)
         if self._socket_inode is not None:
             with contextlib.suppress(OSError):
                 if os.stat(self._locations.socket).st_ino == self._socket_inode:
                     os.unlink(self._locations.socket)
-                    ours = True
-        if ours:
+        if self._socket_inode is not None or self._announced:
             with contextlib.suppress(OSError):
                 os.unlink(self._locations.endpoint)
         self._socket_inode = None
