@@ -44,10 +44,6 @@ def configure(level: str, *, file: str | None, terminal: TextIO | None) -> Logs:
     """
     sinks: list[logging.Handler] = []
     journal = terminal is not None and _is_journal(terminal)
-    if terminal is not None:
-        sink = QuietStreamHandler(terminal)
-        sink.setFormatter(_formatter(_journal() if journal else _stream(terminal)))
-        sinks.append(sink)
     unwritable = None
     if file is not None and not journal:
         try:
@@ -56,6 +52,12 @@ def configure(level: str, *, file: str | None, terminal: TextIO | None) -> Logs:
             sinks.append(rotating)
         except OSError as error:
             unwritable = error
+    if terminal is not None:
+        sink = QuietStreamHandler(terminal)
+        # A traceback is for the file; a person is told what it was about.
+        rendering = _journal() if journal else _stream(terminal, brief=bool(sinks))
+        sink.setFormatter(_formatter(rendering))
+        sinks.append(sink)
     logs = Logs(sinks)
     root = logging.getLogger()
     for handler in list(root.handlers):
@@ -233,14 +235,13 @@ def _formatter(rendering: Sequence[Processor]) -> logging.Formatter:
     )
 
 
-def _stream(terminal: TextIO) -> list[Processor]:
+def _stream(terminal: TextIO, *, brief: bool) -> list[Processor]:
+    shortening: list[Processor] = [_brief] if brief else []
     if terminal.isatty():
         colors = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        return [_short_time, structlog.dev.ConsoleRenderer(colors=colors)]
-    return [
-        _one_line,
-        structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-    ]
+        return [*shortening, _short_time, structlog.dev.ConsoleRenderer(colors=colors)]
+    order = ["timestamp", "level", "event"]
+    return [*shortening, _one_line, structlog.processors.LogfmtRenderer(key_order=order)]
 
 
 def _journal() -> list[Processor]:
@@ -252,6 +253,13 @@ def _journal() -> list[Processor]:
         return f"<{priority}>{render(logger, name, event)}"
 
     return [_one_line, with_priority]
+
+
+def _brief(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """The last line of a traceback instead of all of it."""
+    if trace := str(event.pop("exception", "")).strip():
+        event["error"] = _CONTROL.sub(" ", trace.splitlines()[-1])
+    return event
 
 
 def _one_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -133,6 +133,19 @@ def test_a_traceback_is_one_line_where_lines_matter(tmp_path):
     assert "ValueError: a defect" in line
 
 
+def test_a_person_is_told_what_a_traceback_is_about_and_the_file_has_it(tmp_path):
+    path, terminal = str(tmp_path / "imgqd.log"), io.StringIO()
+    with logging_to(path, terminal) as log:
+        try:
+            raise ValueError("a defect")
+        except ValueError:
+            log.exception("failed")
+    assert "Traceback" not in terminal.getvalue()
+    assert 'error="ValueError: a defect"' in terminal.getvalue()
+    (entry,) = lines(path)
+    assert entry["exception"].startswith("Traceback")
+
+
 def test_the_journal_gets_priorities_and_no_file_beside_it(tmp_path, monkeypatch):
     read_end, write_end = os.pipe()
     info = os.fstat(write_end)
