@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -28,6 +29,7 @@ from imgqd.library.database import DamagedError
 from imgqd.library.reconcile import Reconciler
 from imgqd.library.recovery import move_aside, open_library, write_backup
 from imgqd.metrics import Metrics
+from imgqd.notify import Notifier
 from imgqd.operations import Operations
 from imgqd.serving import ModelRoom
 from imgqd.settings import Settings
@@ -40,9 +42,19 @@ HOUSEKEEPING_S = 600.0
 class Daemon:
     """One running daemon. `run` blocks until it is stopped; the caller holds the instance lock."""
 
-    def __init__(self, settings: Settings, locations: Locations) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        locations: Locations,
+        *,
+        notifier: Notifier | None = None,
+        inherited: Sequence[socket.socket] = (),
+    ) -> None:
+        """`notifier` and `inherited` (listening sockets) lead to the service manager, if any."""
         self.settings = settings
         self.locations = locations
+        self._notifier = notifier or Notifier()
+        self._inherited = inherited
         self.started = time.monotonic()
         self.stopping = threading.Event()
         self.damaged: BaseException | None = None
@@ -127,18 +139,27 @@ class Daemon:
             self.locations,
             http_port=self.settings.integer("http_port"),
             metrics=self.metrics,
+            # Copies: the originals serve the next daemon where this one has to start anew.
+            inherited=[listener.dup() for listener in self._inherited],
         )
         try:
             await asyncio.to_thread(self._start, folders)
             await server.start()
             await asyncio.to_thread(self.reconciler.start)
             on_ready()
+            self._notifier.ready()
             log.info("ready", home=self.locations.data, pid=os.getpid())
             housekeeping = self._loop.create_task(self._housekeeping())
+            telling = self._loop.create_task(
+                self._notifier.run(self._pulse, self.operations.status)
+            )
             await self._stop_asked.wait()
             housekeeping.cancel()
+            telling.cancel()
         finally:
             log.info("stopping")
+            if self.damaged is None:
+                self._notifier.stopping()
             self.stopping.set()
             self.events.close()
             await server.stop()
@@ -182,6 +203,13 @@ class Daemon:
             self.damaged = error
             log.error("the library database failed", error=str(error))
             self.ask_to_stop()
+
+    def _pulse(self) -> object:
+        """None while there is work, else what changes with everything that status tells of."""
+        models = self.models
+        if models.current is None or models.work.stage or self.reconciler.progress().scanning:
+            return None
+        return None if self.store.pending() else self.store.generation
 
     async def _housekeeping(self) -> None:
         while True:

@@ -107,6 +107,10 @@ def serve(
 
     Raises AlreadyRunningError when one runs, ImgqError when it cannot start.
     """
+    # Before any child is started: what a service manager hands over is for this process.
+    from imgqd.notify import Notifier, inherited_sockets
+
+    notifier, inherited = Notifier.from_environment(), inherited_sockets()
     for folder in (locations.data, locations.runtime):
         private(folder)
     lock = InstanceLock(locations.lock, locations.data)
@@ -124,7 +128,7 @@ def serve(
 
     try:
         for _ in range(RESTARTS):
-            daemon = Daemon(settings, locations)
+            daemon = Daemon(settings, locations, notifier=notifier, inherited=inherited)
             code = daemon.run(folders, on_ready=on_ready)
             if daemon.damaged is None:
                 return code
