@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from imgqd.errors import ProblemError
 from imgqd.indexing import pixels
@@ -189,12 +189,35 @@ def test_another_orientation_is_another_picture(pool: DecoderPool) -> None:
         assert len(hashes) == 3, word
 
 
-def test_alpha_and_palettes_are_converted_as_open_clip_does(pool: DecoderPool) -> None:
-    layered = photograph("coffee").convert("RGBA")
-    layered.putalpha(Image.linear_gradient("L").resize(layered.size))
-    for image in (layered, photograph("coffee").quantize(16), photograph("coffee").convert("L")):
-        data = saved(image, "png")
-        assert np.array_equal(decode(pool, data).pixels, reference(data)), image.mode
+@pytest.mark.parametrize(
+    ("word", "mode"),
+    [
+        *(("png", mode) for mode in ("1", "L", "LA", "P", "RGBA", "I;16")),
+        *(("tiff", mode) for mode in ("1", "L", "P", "RGBA", "CMYK", "LAB", "F", "I;16")),
+        *(("jpeg", mode) for mode in ("L", "CMYK")),
+        ("webp", "RGBA"),
+        ("gif", "P"),
+        ("bmp", "L"),
+    ],
+)
+def test_every_mode_is_converted_as_open_clip_does(pool: DecoderPool, word: str, mode: str) -> None:
+    image = photograph("coffee")
+    if mode == "P":
+        image = image.quantize(64)
+    elif mode == "I;16":
+        image = Image.fromarray(np.asarray(image.convert("L"), dtype=np.uint16) * 257)
+    elif mode == "LAB":
+        profiles = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
+        converted = ImageCms.profileToProfile(image, *profiles, outputMode="LAB")
+        assert converted is not None
+        image = converted
+    elif mode in ("LA", "RGBA"):
+        image = image.convert(mode)
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+    else:
+        image = image.convert(mode)
+    data = saved(image, word)
+    assert np.array_equal(decode(pool, data).pixels, reference(data))
 
 
 def test_the_first_frame_of_an_animation_is_shown(pool: DecoderPool) -> None:

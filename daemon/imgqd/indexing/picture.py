@@ -7,6 +7,7 @@ reason word. Turning pictures into a model's pixels and reading metadata is for 
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
     Image,
+    ImageCms,
+    ImageColor,
     ImageFile,
+    ImagePalette,
     Jpeg2KImagePlugin,
     JpegImagePlugin,
     MpoImagePlugin,
@@ -29,8 +33,12 @@ from PIL import (
 
 from imgqd.indexing import fingerprint, formats, metadata, pixels, rawfile
 
-# Named so that they are registered before the sandbox forbids importing anything.
-PLUGINS = (
+# Imported before the sandbox forbids it, although named only here: plug-ins register themselves,
+# and Pillow imports the others when a picture needs them.
+NEEDED = (
+    ImageCms,
+    ImageColor,
+    ImagePalette,
     AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
@@ -84,7 +92,10 @@ class Limits:
 
 def configure() -> None:
     """Sets Pillow up for hostile files: our own pixel limit from the header, no threads."""
-    Image.preinit()  # or the first open would try to import, which the sandbox forbids
+    # The first open and the first text of each encoding would import modules.
+    Image.preinit()
+    for name in ("ascii", "latin-1", "cp1252", "utf-8", "utf-16", "utf-16-le", "utf-16-be"):
+        codecs.lookup(name)
     Image.MAX_IMAGE_PIXELS = None
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     # Large colour profiles are legitimate; the memory limit bounds the rest.

@@ -84,6 +84,8 @@ _MPROTECT = (10, 226)
 _FCNTL = (72, 25)
 _PRLIMIT = (302, 261)
 _TGKILL = (234, 131)
+_CAPSET = (126, 91)
+_CAPABILITY_VERSION_3 = 0x20080522
 _CLONE = (56, 220)
 _CLONE3 = 435
 _CLONE_THREAD = 0x10000
@@ -106,6 +108,7 @@ def apply(*, memory_mb: int, cpu_s: int, threads: bool = False) -> tuple[str, ..
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        _drop_capabilities(libc)
         if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
             if _landlock(libc):
                 words.append("landlock")
@@ -170,6 +173,14 @@ def die_with_parent() -> None:
         import signal
 
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _drop_capabilities(libc: ctypes.CDLL) -> None:
+    """Where the daemon runs as root, limits could be raised again with CAP_SYS_RESOURCE."""
+    known = _ARCHITECTURES.get(platform.machine())
+    if known is not None:
+        header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
+        libc.syscall(_CAPSET[known[0]], header, bytes(24))
 
 
 def _landlock(libc: ctypes.CDLL) -> bool:
