@@ -234,7 +234,7 @@ def _show(parsed: Parsed, client: Client, answer: Answer) -> int:
         output.write(
             output.render(answer, format, terminal=terminal, template=parsed.one.get("format", ""))
         )
-    _tell(client, answer)
+    _tell(parsed, client, answer)
     if "open" in parsed.flags:
         from imgq.opening import MOST, open_paths
 
@@ -251,9 +251,10 @@ def _is_terminal(descriptor: int) -> bool:
         return False
 
 
-def _tell(client: Client, answer: Answer) -> None:
+def _tell(parsed: Parsed, client: Client, answer: Answer) -> None:
     """What a person should know of this answer: why it is empty, or not complete yet."""
     person = _is_terminal(2)
+    client.spawn = False
     if answer.results and not (person and answer.indexing):
         if person:
             _tell_fallback(client, answer)
@@ -272,10 +273,19 @@ def _tell(client: Client, answer: Answer) -> None:
     elif pending:
         nothing = "" if answer.results else "Nothing found yet: "
         tell(f"{nothing}{count(pending, 'file')} still to be indexed; see: imgqd status")
+    elif not answer.results and (gone := _missing(parsed.all("in"))):
+        tell(f"Nothing found: --in {gone} does not exist")
     elif person and not answer.results:
         tell("Nothing found.")
     if person:
         _tell_fallback(client, answer)
+
+
+def _missing(folders: Sequence[str]) -> str | None:
+    """The first folder that is not there: more likely a slip than a wish."""
+    from imgq.query import absolute
+
+    return next((folder for folder in folders if not os.path.lexists(absolute(folder))), None)
 
 
 def _tell_fallback(client: Client, answer: Answer | None) -> None:

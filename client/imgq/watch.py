@@ -57,7 +57,8 @@ class Progress:
             except ClientError:
                 status = {}
             _check_model(status)
-            if why != "answer" or status.get("state") == "starting":
+            # An answer that takes its time needs words only where a model is being prepared.
+            if why != "answer" or (status and not (status.get("model") or {}).get("id")):
                 self._draw(*self._describe(status), now)
         self._next = monotonic() + self._every
 

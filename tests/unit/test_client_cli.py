@@ -147,6 +147,16 @@ def test_nothing_found_says_what_is_missing(stand_in: StandIn, capfdbinary: Capt
     assert b"imgq --watch ~/Pictures" in capfdbinary.readouterr().err
 
 
+def test_a_folder_that_is_not_there_is_named_when_nothing_is_found(
+    stand_in: StandIn, home: str, capfdbinary: Captured
+) -> None:
+    stand_in.results = []
+    assert main(["x", "--in", home, "--in", "/gone"]) == 1
+    assert b"--in /gone does not exist" in capfdbinary.readouterr().err
+    assert main(["x", "--in", home]) == 1
+    assert capfdbinary.readouterr().err == b""
+
+
 def test_without_folders_the_first_model_is_not_waited_for(
     stand_in: StandIn, capfdbinary: Captured
 ) -> None:

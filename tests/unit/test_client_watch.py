@@ -229,6 +229,19 @@ def test_each_kind_of_waiting_has_its_words(
     assert capfdbinary.readouterr().err == said + b"\n"
 
 
+def test_a_slow_answer_has_words_only_where_a_model_is_missing(
+    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch, capfdbinary: Captured
+) -> None:
+    monkeypatch.setattr(watch, "LINE_EVERY_S", 0.0)
+    progress = watch.Progress(lambda: stand_in.status)
+    progress.tick("answer")
+    assert capfdbinary.readouterr().err == b""
+    stand_in.status["model"]["id"] = None
+    stand_in.status["progress"]["stage"] = "load"
+    progress.tick("answer")
+    assert capfdbinary.readouterr().err == b"Preparing the model, once: loading\n"
+
+
 def test_a_short_search_says_nothing_of_waiting(stand_in: StandIn, home: str) -> None:
     done = run("x", environ=environment(IMGQ_HOME=home))
     assert done.stderr == b""
