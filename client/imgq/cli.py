@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from imgq.watch import Progress
 
 FOUND, NOTHING, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 4, 130
+PLACES = ("copy-to", "link-to")
 NO_FOLDERS = "no folder is watched yet; start with: imgq --watch ~/Pictures TEXT"
 
 
@@ -123,6 +124,11 @@ def _ask(parsed: Parsed) -> int:
         from imgq.output import check_template
 
         check_template(parsed.one["format"])
+    for option in PLACES:
+        if option in parsed.one:
+            from imgq.placing import check_folder
+
+            check_folder(query.absolute(parsed.one[option]), f"--{option}")
     folders = parsed.all("watch")
     waits = bool(folders) or "sync" in parsed.flags
     clock = Clock(_seconds(parsed) if "timeout" in parsed.one else None if waits else 60.0)
@@ -235,13 +241,25 @@ def _show(parsed: Parsed, client: Client, answer: Answer) -> int:
             output.render(answer, format, terminal=terminal, template=parsed.one.get("format", ""))
         )
     _tell(parsed, client, answer)
+    _use([result.path_bytes for result in answer.results], parsed)
+    return FOUND if answer.results else NOTHING
+
+
+def _use(paths: list[bytes], parsed: Parsed) -> None:
+    """What the results are wanted for beside being shown."""
+    if not paths:
+        return
+    for option in PLACES:
+        if option in parsed.one:
+            from imgq.placing import place
+            from imgq.query import absolute
+
+            place(paths, absolute(parsed.one[option]), link=option == "link-to")
     if "open" in parsed.flags:
         from imgq.opening import MOST, open_paths
 
-        opened = open_paths([result.path_bytes for result in answer.results])
-        if opened < len(answer.results):
+        if open_paths(paths) < len(paths):
             _complain(f"--open: only the first {MOST} are opened", FOUND)
-    return FOUND if answer.results else NOTHING
 
 
 def _is_terminal(descriptor: int) -> bool:

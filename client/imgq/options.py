@@ -256,6 +256,22 @@ TABLE: tuple[Option, ...] = (
         choices=PREVIEWS,
     ),
     Option("--open", "", SHOW, "open the results in the desktop's viewer", "imgq --open -n 3 cat"),
+    Option(
+        "--copy-to",
+        "DIR",
+        SHOW,
+        "copy the results into DIR; nothing is overwritten",
+        "imgq --copy-to ~/best -n 20 sunset",
+        complete="dir",
+    ),
+    Option(
+        "--link-to",
+        "DIR",
+        SHOW,
+        "the same with links instead of copies",
+        "imgq --link-to ~/best -n 20 sunset",
+        complete="dir",
+    ),
     Option("--web", "", SHOW, "open the results in the browser", "imgq --web cat"),
     Option(
         "--watch",
