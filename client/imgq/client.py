@@ -160,6 +160,11 @@ class Client(Session):
             if limited or answer.get("in_sync") or answer.get("paused"):
                 return answer
 
+    def relocate(self, old: Path, new: Path) -> dict[str, Any]:
+        """Says that photos were moved from `old` to `new`; returns {"files", "folders"}."""
+        before, after = _paths((old, new))
+        return self._json("POST", "/v1/relocate", {"old": before, "new": after})
+
     def problems(self) -> list[dict[str, Any]]:
         """Files that could not be indexed: [{"path", "reason", "detail", "attempts", "since"}]."""
         problems: list[dict[str, Any]] = self._json("GET", "/v1/problems")["problems"]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from imgq import terminal
 from imgq.errors import ClientError
 from imgqd import __version__
-from imgqd.commands import asking, following, machine, running, service
+from imgqd.commands import asking, following, machine, moving, running, service
 from imgqd.commands.common import FAILED, INTERRUPTED, USAGE, YES
 from imgqd.errors import ImgqError, UsageError
 
@@ -53,6 +53,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("model", asking.model, asking.model_options),
     Command("verify", asking.verify, asking.verify_options),
     Command("doctor", machine.doctor, machine.doctor_options),
+    Command("backup", moving.backup, moving.file_option),
+    Command("restore", moving.restore, moving.file_option),
+    Command("relocate", moving.relocate, moving.relocate_options),
     Command("service", service.service, service.service_options),
     Command("config", machine.config, asking.json_option),
     Command("token", machine.token, machine.token_options),

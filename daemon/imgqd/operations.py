@@ -15,6 +15,7 @@ from imgqd.api.service import Subscription, SyncResult, cancelled
 from imgqd.errors import NotFoundError, UnavailableError, UsageError
 from imgqd.library.commit import Changes
 from imgqd.library.identity import identify
+from imgqd.library.moving import relocate
 from imgqd.library.store import is_below
 from imgqd.models.spec import parse_spec
 from imgqd.process import memory_bytes
@@ -211,6 +212,17 @@ class Operations:
             self._store.remove_folder(path)
         self._folders_changed()
         return self.folders()
+
+    def relocate(self, old: bytes, new: bytes) -> dict[str, Any]:
+        """Photos have moved: their ids and vectors stay."""
+        for path in (old, new):
+            if not os.path.isabs(path):
+                shown = os.fsdecode(path).encode("utf-8", "replace").decode()
+                raise UsageError(f"{shown}: a folder is given by its absolute path")
+        moved = relocate(self._store, os.path.normpath(old), os.path.normpath(new))
+        self._folders_changed()
+        self._daemon.reconciler.request()
+        return {"files": moved.files, "folders": moved.folders}
 
     def _folders_changed(self) -> None:
         self._daemon.reconciler.folders_changed()

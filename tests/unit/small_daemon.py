@@ -111,6 +111,12 @@ class SmallDaemon:
             "results": results[: request.get("top", 10)],
         }
 
+    def relocate(self, old: bytes, new: bytes) -> dict[str, Any]:
+        if old not in self.watched:
+            raise NotFoundError(f"nothing is known of {os.fsdecode(old)}")
+        self.watched[new] = self.watched.pop(old)
+        return {"files": 1, "folders": 1}
+
     def problems(self) -> list[Problem]:
         return list(self.trouble)
 

@@ -114,6 +114,16 @@ PATHS: dict[str, dict[str, Any]] = {
             body_needed=True,
         ),
     },
+    "/v1/relocate": {
+        "post": _operation(
+            "relocate",
+            "Lets what is known below one path be known below another.",
+            "Relocated",
+            body="RelocateRequest",
+            body_needed=True,
+            description="For photos that were moved or copied: ids and vectors stay.",
+        )
+    },
     "/v1/sync": {
         "post": _operation(
             "sync",

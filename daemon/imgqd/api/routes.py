@@ -28,7 +28,7 @@ from imgqd.errors import ImgqError, NotFoundError, UsageError
 from imgqd.metrics import CONTENT_TYPE, Metrics
 from imgqd.records import Problem
 
-log = structlog.get_logger()
+log = structlog.get_logger("api")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -75,6 +75,7 @@ class Api:
             ("GET", "/v1/folders", self.get_folders),
             ("POST", "/v1/folders", self.post_folders),
             ("DELETE", "/v1/folders", self.delete_folders),
+            ("POST", "/v1/relocate", self.post_relocate),
             ("POST", "/v1/sync", self.post_sync),
             ("GET", "/v1/problems", self.get_problems),
             ("POST", "/v1/retry", self.post_retry),
@@ -175,6 +176,11 @@ class Api:
         wanted = await self._request(request, "PathsRequest")
         folders = await self.lanes.slow.run(self.service.remove_folders, _paths(wanted["paths"]))
         return _json({"folders": folders})
+
+    async def post_relocate(self, request: web.Request) -> web.Response:
+        wanted = await self._request(request, "RelocateRequest")
+        old, new = parse_path(wanted["old"], "old"), parse_path(wanted["new"], "new")
+        return _json(await self.lanes.slow.run(self.service.relocate, old, new))
 
     async def post_sync(self, request: web.Request) -> web.Response:
         wanted = await self._request(request, "SyncRequest")

@@ -125,6 +125,7 @@ REQUESTS: dict[str, Schema] = {
         ("paths",),
     ),
     "PathsRequest": request({"paths": PATHS}, ("paths",)),
+    "RelocateRequest": request({"old": ref("PathInput"), "new": ref("PathInput")}, ("old", "new")),
     "SyncRequest": request({"timeout_s": TIMEOUT}),
     "RetryRequest": request({"paths": listed(ref("PathInput"), "default: all", maxItems=1000)}),
     "ModelRequest": request(
@@ -200,6 +201,9 @@ ANSWERS: dict[str, Schema] = {
         {"exclude": listed(text()), **PATH_B64},
     ),
     "Folders": answer({"folders": listed(ref("Folder"))}),
+    "Relocated": answer(
+        {"files": integer("below the new path"), "folders": integer("watched, below the new path")}
+    ),
     "Model": answer(_MODEL),
     "Status": answer(
         {

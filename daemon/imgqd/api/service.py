@@ -66,6 +66,12 @@ class Service(Protocol):
     def remove_folders(self, paths: Sequence[bytes]) -> list[dict[str, Any]]:
         """Forgets them. Raises NotFoundError for a folder that is not watched."""
 
+    def relocate(self, old: bytes, new: bytes) -> dict[str, Any]:
+        """Lets what is known below `old` be known below `new`; `{"files", "folders"}`.
+
+        Raises UsageError, NotFoundError; see library.moving.
+        """
+
     def sync(self, timeout_s: float | None) -> SyncResult:
         """Returns once every change made on disk before the call is answered for."""
 
