@@ -151,9 +151,13 @@ def enlivened(name: str, value: torch.Tensor) -> torch.Tensor:
     value = value.detach().clone()
     if name.endswith("running_var") or value.ndim == 0 or not value.is_floating_point():
         return value.contiguous()
-    if value.ndim >= 2 and "embedding" not in name:
+    if name.endswith("mlp.c_fc.bias"):
+        # Where GELU and QuickGELU differ most in proportion; what comes of it is then amplified.
+        value.normal_(-2.0, 0.3)
+    elif value.ndim >= 2 and "embedding" not in name:
         fan_in = value[0].numel() if "text_projection" not in name else value.shape[0]
-        value.normal_(0.0, 2.0 * fan_in**-0.5)
+        gain = {"c_fc": 0.5, "c_proj": 20.0}.get(name.split(".")[-2:][0], 2.0)
+        value.normal_(0.0, gain * fan_in**-0.5)
     elif "embedding" in name or (value.ndim == 1 and name.endswith("bias")):
         value.normal_(0.0, 0.3)
     return value.contiguous()

@@ -156,14 +156,24 @@ def test_other_formats_are_told_apart(tmp_path, number, code):
     assert caught.value.code == code
 
 
-def test_installing_replaces_what_stands_there(tmp_path):
+def test_installing_replaces_what_is_broken(tmp_path):
     first = install(sealed(tmp_path / ".building-1"), str(tmp_path), "tiny@12345678")
+    os.unlink(os.path.join(first, "text.onnx"))
     second = install(
         sealed(tmp_path / ".building-2", content=b"other"), str(tmp_path), "tiny@12345678"
     )
     assert first == second
     with open(open_artifact(second).file("image.onnx"), "rb") as stream:
         assert stream.read() == b"other"
+    assert os.listdir(tmp_path) == [os.path.basename(second)]
+
+
+def test_installing_keeps_an_equal_one_that_may_be_in_use(tmp_path):
+    first = install(sealed(tmp_path / ".building-1"), str(tmp_path), "tiny@12345678")
+    inode = os.stat(first).st_ino
+    second = install(sealed(tmp_path / ".building-2"), str(tmp_path), "tiny@12345678")
+    assert first == second
+    assert os.stat(second).st_ino == inode
     assert os.listdir(tmp_path) == [os.path.basename(second)]
 
 

@@ -104,10 +104,14 @@ def write_manifest(directory: str, manifest: dict[str, Any]) -> None:
 def install(directory: str, models_dir: str, model_id: str) -> str:
     """Moves a finished directory to its place below `models_dir`; gives back where it is now.
 
-    Whatever stood there, broken or of the same weights, is replaced. Directory and target are on
-    one filesystem, so the move is one step.
+    A whole artifact that another process made of the same source meanwhile is kept, because it may
+    be in use; anything else that stands there is replaced. Directory and target are on one
+    filesystem, so the move is one step.
     """
     target = os.path.join(models_dir, directory_name(model_id))
+    if _equal(directory, target):
+        remove(directory)
+        return target
     aside = directory + ".old"
     if os.path.lexists(target):
         os.rename(target, aside)
@@ -115,6 +119,16 @@ def install(directory: str, models_dir: str, model_id: str) -> str:
     _flush(models_dir)
     remove(aside)
     return target
+
+
+def _equal(directory: str, target: str) -> bool:
+    """Whether two artifacts are of the same source and weights, and `target` is whole."""
+    try:
+        ours, theirs = read_manifest(directory), open_artifact(target).manifest
+    except ModelError:
+        return False
+    names = ("id", "spec", "fingerprint", "made_by")
+    return all(ours.get(name) == theirs.get(name) for name in names)
 
 
 def remove(path: str) -> None:

@@ -55,6 +55,8 @@ def prepare(
     wanted = parse_spec(spec)
     if wanted.kind == "auto":
         raise UsageError("auto is a choice between models, not a model: see resolve_auto")
+    if wanted.kind == "local-dir" and not os.path.isdir(wanted.name):
+        raise UsageError(f"model {wanted}: there is no directory {wanted.name}; check the path")
     standing = find(wanted, models_dir)
     if standing is not None:
         return standing

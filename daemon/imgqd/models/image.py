@@ -98,7 +98,7 @@ class TowerProcess:
 
     def close(self) -> None:
         """Ends the child, if any, and waits until it has gone."""
-        child, self._child = self._child, None
+        child = self._child
         if child is not None:
             assert child.stdin is not None and child.stdout is not None
             with contextlib.suppress(OSError):
@@ -109,6 +109,7 @@ class TowerProcess:
                 child.kill()
                 child.wait()
             child.stdout.close()
+            self._child = None
         if self._errors is not None:
             self._errors.close()
             self._errors = None

@@ -96,8 +96,6 @@ def _locate(spec: Spec, report: Report) -> _Found:
         assert path is not None
         config = _read_config(path, str(spec))
         return _Found(config, download.weights(spec.name + "/", report))
-    if not os.path.isdir(spec.name):
-        raise UsageError(f"model {spec}: there is no directory {spec.name}; check the path")
     config = _read_config(os.path.join(spec.name, _CONFIG), str(spec))
     from pathlib import Path
 
