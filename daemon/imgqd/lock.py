@@ -82,7 +82,7 @@ class InstanceLock:
             if time.monotonic() >= deadline:
                 os.close(descriptor)
                 raise AlreadyRunningError(
-                    f"imgqd runs already ({holder(self.path, self.home)}); "
+                    f"a daemon runs already ({holder(self.path, self.home)}); "
                     "ask it with imgq, or end it with `imgqd stop`"
                 )
             time.sleep(0.02)

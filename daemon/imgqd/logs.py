@@ -65,8 +65,6 @@ def configure(level: str, *, file: str | None, terminal: TextIO | None) -> Logs:
     root.addHandler(logs)
     number = logging.getLevelNamesMapping()[level.upper()]
     root.setLevel(number)
-    for chatty in ("asyncio", "PIL", "watchdog", "urllib3", "aiohttp"):
-        logging.getLogger(chatty).setLevel(max(number, logging.WARNING))
     logging.captureWarnings(True)
     structlog.configure(
         processors=[
@@ -98,6 +96,9 @@ class Logs(logging.Handler):
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
+        # What other people's packages do in detail is not the daemon's story.
+        if not isinstance(record.msg, dict) and record.levelno < logging.WARNING:
+            return
         seen_before = self._repeats.count(record)
         if seen_before is None:
             return

@@ -60,6 +60,14 @@ def test_what_is_below_the_level_is_left_out(tmp_path):
     assert [line["event"] for line in lines(path)] == ["a problem"]
 
 
+def test_the_small_talk_of_other_packages_is_left_out(tmp_path):
+    path = str(tmp_path / "imgqd.log")
+    with logging_to(path) as log:
+        logging.getLogger("faiss.loader").info("Loading faiss.")
+        log.info("ready")
+    assert [line["event"] for line in lines(path)] == ["ready"]
+
+
 def test_a_problem_that_repeats_is_named_once(tmp_path):
     path = str(tmp_path / "imgqd.log")
     with logging_to(path) as log:

@@ -20,7 +20,7 @@ from aiohttp import web
 from imgqd.api.auth import Gate
 from imgqd.errors import ImgqError, UnavailableError, UsageError
 
-log = structlog.get_logger()
+log = structlog.get_logger("api")
 
 # On every answer: it is not ours to say what runs here, and no web page's to use it.
 SAFE_HEADERS = {

@@ -27,7 +27,7 @@ from imgqd.api.service import Service
 from imgqd.errors import AlreadyRunningError, ImgqError, UnavailableError, UsageError
 from imgqd.metrics import Metrics
 
-log = structlog.get_logger()
+log = structlog.get_logger("api")
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 512

@@ -89,13 +89,13 @@ def _width() -> int:
 def _fitting(lines: list[str]) -> list[str]:
     """Lines that neither wrap nor scroll: what is drawn over itself must stay in its place."""
     try:
-        columns, rows = os.get_terminal_size(sys.stdout.fileno())
-    except (OSError, ValueError):
-        columns, rows = 80, 24
-    most = max(rows - 2, 3)
+        rows = os.get_terminal_size(1).lines
+    except OSError:
+        rows = 0
+    most = max((rows or 24) - 2, 3)
     if len(lines) > most:
         lines = [*lines[: most - 1], f"  ... and {len(lines) - most + 1} more"]
-    return [terminal.shortened(line, max(columns - 1, 20)) for line in lines]
+    return [terminal.shortened(line, max(terminal.width(1) - 1, 20)) for line in lines]
 
 
 def status_lines(found: dict[str, Any], rate: float, width: int) -> list[str]:

@@ -111,6 +111,8 @@ def serve(
     from imgqd.notify import Notifier, inherited_sockets
 
     notifier, inherited = Notifier.from_environment(), inherited_sockets()
+    # Everything that the daemon and its children make is this user's alone.
+    os.umask(0o077)
     for folder in (locations.data, locations.runtime):
         private(folder)
     lock = InstanceLock(locations.lock, locations.data)
