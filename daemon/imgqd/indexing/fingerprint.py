@@ -9,7 +9,6 @@ again has another hash even if its pixels are equal.
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 
 SIZE = 16
 _MAX_SEGMENTS = 20_000
-# Inside entropy-coded data FF is followed by 00 (stuffing) or RSTn; anything else is a marker.
-_MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
+_SCAN, _END = b"\xff\xda", b"\xff\xd9"
 _PNG_CHUNKS = frozenset(
     {b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"gAMA", b"iCCP", b"sRGB", b"cHRM", b"cICP"}
 )
@@ -63,24 +61,19 @@ def _jpeg(data: bytes, orientation: int) -> bytes:
     view = memoryview(data)
     at = 2
     for _ in range(_MAX_SEGMENTS):
-        found = _MARKER.search(data, at)
-        if found is None:
+        marker = data[at : at + 2]
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if len(marker) < 2 or marker[0] != 0xFF or marker == _SCAN or end < at + 4:
             break
-        if found.start() > at:
-            digest.update(view[at : found.start()])
-        marker = data[found.end() - 1]
-        at = found.end()
-        if marker == 0xD9:
-            # What follows the end of the image (a second picture, a video) is not shown.
-            return digest.digest()
-        if marker in (0x01, 0xD8):
+        if marker[1] == 0xFF:
+            at += 1  # fill bytes before a marker
             continue
-        end = at + max(2, int.from_bytes(data[at : at + 2], "big"))
-        if _shapes_jpeg(marker, data[at + 2 : at + 14]):
-            digest.update(bytes([marker]))
+        if _shapes_jpeg(marker[1], data[at + 4 : at + 16]):
             digest.update(view[at:end])
         at = end
-    digest.update(view[at:])
+    # In scans FF D9 stands for nothing but the end; a second picture or a video may follow it.
+    end = data.find(_END, at)
+    digest.update(view[at:] if end < 0 else view[at:end])
     return digest.digest()
 
 

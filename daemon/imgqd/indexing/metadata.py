@@ -72,6 +72,8 @@ def read_picture(info: Mapping[Any, Any], tags: Tags) -> Facts:
         xmp = read_xmp(packet.encode() if isinstance(packet, str) else bytes(packet))
     with contextlib.suppress(Exception):
         iptc = read_iptc(_iptc_block(info, tags))
+    if not (xmp or iptc or tags.main or tags.photo or tags.gps):
+        return {}
     return _merge(_Exif(tags), xmp, iptc)
 
 
