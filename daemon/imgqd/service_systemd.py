@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from imgq.locations import Locations, locate
@@ -109,7 +109,7 @@ class Systemd:
     def _service(self, job: Job) -> str:
         environment = {"TMPDIR": job.scratch, **job.environment}
         changes = {
-            "ExecStart": [" ".join(word(part, command=True) for part in job.command)],
+            "ExecStart": [command_line(job.command)],
             "Environment": [word(f"{name}={value}") for name, value in environment.items()],
             "ReadWritePaths": [word(f"-{folder}") for folder in job.folders],
         }
@@ -129,8 +129,8 @@ class Systemd:
             text = text.replace(" --user", "")
         else:
             mkdir = shutil.which("mkdir") or "/bin/mkdir"
-            folders = " ".join(word(path, command=True) for path in (*job.folders, job.scratch))
-            changes["ExecStartPre"] = [f"+{mkdir} -p -m 0700 {folders}"]
+            made = command_line((mkdir, "-p", "-m", "0700", *job.folders, job.scratch))
+            changes["ExecStartPre"] = [f"+{made}"]
         return changed(text, changes)
 
     def _socket(self, job: Job) -> str:
@@ -367,11 +367,20 @@ def specifiers(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def word(text: str, *, command: bool = False) -> str:
-    """One word of a unit file, quoted where that is needed; in a `command` also against variables."""
+def command_line(words: Sequence[str]) -> str:
+    """A command of a unit file. Raises UsageError for a program whose path systemd refuses."""
+    program, *arguments = words
+    if set(program) & set("\"'\\"):
+        raise UsageError(
+            f"systemd starts no program whose path has quotes or backslashes: {program}; "
+            "install imgq in another folder"
+        )
+    return " ".join([word(program), *(word(text.replace("$", "$$")) for text in arguments)])
+
+
+def word(text: str) -> str:
+    """One word of a unit file, quoted where that is needed."""
     text = specifiers(text)
-    if command:
-        text = text.replace("$", "$$")
     if text and not set(text) & set(" \t'\"\\;"):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
