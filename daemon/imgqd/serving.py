@@ -174,7 +174,8 @@ class ModelRoom:
             self._stopping = True
             self._request += 1
             self._condition.notify_all()
-        self._thread.join(20)
+        if self._thread.ident is not None:
+            self._thread.join(20)
         if self._serving is not None:
             self._serving.close()
 

@@ -120,6 +120,8 @@ class Pipeline:
         with self._condition:
             self._stopping = True
             self._condition.notify_all()
+        if self._commit_thread.ident is None:
+            return
         deadline = time.monotonic() + timeout
         for thread in self._lookers:
             thread.join(max(0.1, deadline - time.monotonic()))
