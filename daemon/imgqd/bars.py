@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from imgq import terminal
@@ -16,12 +16,9 @@ EIGHTHS = " ▏▎▍▌▋▊▉█"
 PACE_OVER_S = 30.0
 
 
-def bar(done: int, total: int, cells: int, *, ascii_only: bool = False) -> str:
+def bar(done: int, total: int, cells: int) -> str:
     """A bar of exactly `cells` columns; empty for an unknown total."""
     share = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
-    if ascii_only:
-        full = int(share * cells)
-        return "#" * full + "-" * (cells - full)
     eighths = int(share * cells * 8)
     full, part = divmod(eighths, 8)
     text = EIGHTHS[8] * full + (EIGHTHS[part] if part else "")
@@ -51,18 +48,27 @@ class Pace:
 
 
 def progress_line(
-    label: str, done: int, total: int, rate: float, width: int, *, ascii_only: bool = False
+    label: str,
+    done: int,
+    total: int,
+    rate: float,
+    width: int,
+    *,
+    said: Callable[[float], str] = "{:,}".format,
 ) -> str:
-    """`label  ████▌     |  1,234 of 20,000  12/s  25 min left`, in at most `width` columns."""
-    ending = f"{done:,} of {total:,}" if total else f"{done:,}"
+    """`label  |████▌     |  1,234 of 20,000  12/s  25 min left`, in at most `width` columns.
+
+    `said` turns a count into words.
+    """
+    ending = f"{said(done)} of {said(total)}" if total else said(done)
     if rate > 0:
-        ending += f"  {rate:.3g}/s"
+        ending += f"  {said(round(rate, 1) if rate < 10 else round(rate))}/s"
         if total > done:
             ending += f"  {duration((total - done) / rate)} left"
     label = terminal.harmless(label)
     room = width - terminal.columns_of(label) - len(ending) - 6
     if total and room >= 8:
-        drawn = bar(done, total, min(room, 40), ascii_only=ascii_only)
+        drawn = bar(done, total, min(room, 40))
         return f"{label}  |{drawn}|  {ending}"
     return terminal.shortened(f"{label}  {ending}", max(width, 20))
 

@@ -526,10 +526,6 @@ def test_a_bar_has_its_width_and_share(done, total, drawn):
     assert bars.bar(done, total, 10) == drawn
 
 
-def test_a_bar_can_do_without_unicode():
-    assert bars.bar(1, 2, 10, ascii_only=True) == "#####-----"
-
-
 @pytest.mark.parametrize("width", [20, 40, 79, 200])
 def test_a_progress_line_fits(width):
     line = bars.progress_line("indexing", 1234, 20_000, 12.0, width)
@@ -568,7 +564,11 @@ def test_the_state_line_names_what_is_done():
         return following.state_line(found, 0.0, 79)
 
     assert line(state="idle") == "idle"
-    model = {"stage": "download", "detail": "ViT-B-32", "done": 1, "total": 4}
-    assert line(state="starting", progress=model).startswith("downloading the model (ViT-B-32)")
+    model = {"stage": "download", "detail": "ViT-B-32", "done": 12_345_678, "total": 350_000_000}
+    download = line(state="starting", progress=model)
+    assert download.startswith("downloading the model (ViT-B-32)  |")
+    assert download.endswith("12 MB of 350 MB")
+    step = {"stage": "check", "detail": "", "done": 0, "total": 1}
+    assert line(state="starting", progress=step) == "checking the model"
     paused = {"stage": "index", "detail": "paused", "done": 1, "total": 4}
     assert line(state="indexing", paused=True, progress=paused).startswith("paused  |")

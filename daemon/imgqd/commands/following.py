@@ -132,9 +132,11 @@ def state_line(found: dict[str, Any], rate: float, width: int) -> str:
     if detail and detail != "paused" and stage not in ("index", "scan"):
         label = f"{label} ({detail})"
     done, total = int(progress.get("done") or 0), int(progress.get("total") or 0)
-    if not total:
+    # A stage of one step has nothing to count.
+    if total <= 1 and stage != "index":
         return terminal.shortened(label, max(width, 20))
-    return progress_line(label, done, total, rate, width)
+    said = size if stage == "download" else "{:,}".format
+    return progress_line(label, done, total, rate, width, said=said)
 
 
 def _pictures(found: dict[str, Any]) -> str:
