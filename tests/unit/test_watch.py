@@ -164,6 +164,15 @@ def test_a_new_directory_is_to_be_walked_with_all_below_it(told: Told) -> None:
     assert told.directories == [(b"new", True)]
 
 
+def test_a_file_in_the_place_of_a_directory_is_told_as_both(told: Told) -> None:
+    os.mkdir(told.root + b"/x")
+    os.rmdir(told.root + b"/x")
+    write(told.root + b"/x")
+    told.barrier()
+    assert told.paths == [b"x"]
+    assert told.directories == [(b"x", True)]
+
+
 def test_changed_permissions_of_a_directory_mean_a_look_at_its_entries(told: Told) -> None:
     os.mkdir(told.root + b"/dir")
     told.watch(b"dir")

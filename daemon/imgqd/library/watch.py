@@ -31,7 +31,8 @@ COALESCE_S = 0.2
 GATHER_S = 0.05
 # With more hints than this, walking everything is cheaper than following them.
 MOST_HINTS = 100_000
-_FILE, _ENTRIES, _TREE = 0, 1, 2
+# What to look at: a path can be a file and a directory within a moment.
+_FILE, _ENTRIES, _TREE = 1, 2, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Hints(FileSystemEventHandler):
         with self._condition:
             for path in paths:
                 if not self._listener.ignored(path, event.is_directory):
-                    self._pending[path] = max(kind, self._pending.get(path, _FILE))
+                    self._pending[path] = kind | self._pending.get(path, 0)
             if len(self._pending) > MOST_HINTS:
                 self._pending.clear()
                 self._listener.overflow()
@@ -102,8 +103,8 @@ class Hints(FileSystemEventHandler):
             with self._condition:
                 pending, self._pending = self._pending, {}
             told = time.monotonic()
-            directories = [(path, kind == _TREE) for path, kind in pending.items() if kind]
-            files = [path for path, kind in pending.items() if kind == _FILE]
+            directories = [(p, bool(k & _TREE)) for p, k in pending.items() if k & ~_FILE]
+            files = [path for path, kinds in pending.items() if kinds & _FILE]
             if directories:
                 self._listener.directories(directories)
             if files:
