@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 REDRAW_S = 0.25
 LINE_EVERY_S = 15.0
 RATE_OVER_S = 20.0
+# Of a handful of unlike steps no speed can be told; so many of anything are bytes.
+FEW = 20
+BYTES = 20_000_000
 MODEL_STAGES = {
     "download": "downloading",
     "load": "loading",
@@ -40,7 +43,9 @@ class Progress:
         self._every = REDRAW_S if self._live else LINE_EVERY_S
         # What is over in a moment needs no words.
         self._next = monotonic() + self._every
-        self._drawn = False
+        self._drawn = ""
+        self._what = ""
+        self._since = 0.0
         self._samples: list[tuple[float, int]] = []
         self._most = 0
 
@@ -66,7 +71,7 @@ class Progress:
         """Takes the moving line away."""
         if self._drawn:
             terminal.write_error("\r\x1b[K")
-            self._drawn = False
+            self._drawn = ""
 
     def _describe(self, status: dict[str, Any]) -> tuple[str, int, int]:
         """What is being done, how many are done, of how many (0: unknown)."""
@@ -76,7 +81,7 @@ class Progress:
         pending = int(status.get("pending") or 0)
         if stage in MODEL_STAGES:
             what = f"{_preparing(status)}, once: {MODEL_STAGES[stage]}"
-            return (f"{what} {detail}" if detail else what), done, total
+            return (f"{what} ({detail})" if detail else what), done, total
         if status.get("paused"):
             return "Indexing is paused", done, total
         if stage == "scan":
@@ -93,27 +98,31 @@ class Progress:
         return "Checking the folders", 0, 0
 
     def _draw(self, what: str, done: int, total: int, now: float) -> None:
-        counted = f"{done:,} of {total:,}" if total else ""
-        pace = self._pace(done, total, now)
+        if what != self._what:
+            self._what, self._since = what, now
+            self._samples.clear()
         text = terminal.harmless(what)
+        counted = _counted(done, total)
         if not self._live:
-            terminal.tell("  ".join(part for part in (text, counted, pace) if part))
+            terminal.tell("  ".join(part for part in (text, counted) if part))
             return
+        # Something moves once a second even where nothing can be counted.
+        pace = self._pace(done, total, now) or f"{int(now - self._since)} s"
+        ending = f"{counted}  {pace}" if counted else pace
         width = terminal.width(2) - 1
-        ending = "  ".join(part for part in (counted, pace) if part)
         room = width - terminal.columns_of(text) - len(ending) - 6
         bar = ""
         if total and room >= 10:
             cells = min(room, 30)
             full = min(cells * done // total, cells)
             bar = f"  [{'#' * full}{'-' * (cells - full)}]"
-        line = terminal.shortened(f"{text}{bar}{'  ' + ending if ending else ''}", width)
-        terminal.write_error(f"\r{line}\x1b[K")
-        self._drawn = True
+        line = terminal.shortened(f"{text}{bar}  {ending}", width)
+        if line != self._drawn:
+            terminal.write_error(f"\r{line}\x1b[K")
+            self._drawn = line
 
     def _pace(self, done: int, total: int, now: float) -> str:
-        if not total:
-            self._samples.clear()
+        if total < FEW:
             return ""
         if self._samples and done < self._samples[-1][1]:
             self._samples.clear()
@@ -124,7 +133,17 @@ class Progress:
         if now - since < 1.0 or done <= before:
             return ""
         rate = (done - before) / (now - since)
-        return f"{rate:.3g}/s  {duration((total - done) / rate)} left"
+        left = f"{duration((total - done) / rate)} left"
+        return left if total > BYTES else f"{rate:.3g}/s  {left}"
+
+
+def _counted(done: int, total: int) -> str:
+    """`12 of 300`, `80 of 605 MB`, or nothing where there is nothing to count."""
+    if not total:
+        return ""
+    if total > BYTES:
+        return f"{done // 1_000_000:,} of {total // 1_000_000:,} MB"
+    return f"{done:,} of {total:,}"
 
 
 def duration(seconds: float) -> str:

@@ -168,7 +168,7 @@ def test_waiting_for_a_model_shows_what_is_done_and_leaves_no_trace(
     stand_in.routes["POST", "/v1/search"] = route
     output, code = run_in_terminal("x", environ=environment(IMGQ_HOME=home), seen=seen)
     assert code == 0
-    assert b"Preparing the built-in model, once: converting text tower" in output
+    assert b"Preparing the built-in model, once: converting (text tower)" in output
     before, line = output.rsplit(b"\r\x1b[K", 1)
     assert b"beach.jpg" in line and b"beach.jpg" not in before
 

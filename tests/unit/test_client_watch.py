@@ -212,7 +212,10 @@ def test_without_a_terminal_a_line_comes_now_and_then(
         ("sync", {}, b"Checking the folders"),
         ("model", {"model": {"spec": "auto"},
                    "progress": {"stage": "download", "detail": "weights", "done": 5, "total": 10}},
-         b"Preparing the model, once: downloading weights  5 of 10"),
+         b"Preparing the model, once: downloading (weights)  5 of 10"),
+        ("model", {"model": {"spec": "a/b"}, "progress": {
+            "stage": "download", "detail": "", "done": 80_500_000, "total": 605_000_000}},
+         b"Preparing the model a/b, once: downloading  80 of 605 MB"),
         ("model", {"model": {"spec": "hf-hub:a/b"}, "progress": {"stage": "check"}},
          b"Preparing the model hf-hub:a/b, once: checking"),
     ],
