@@ -10,7 +10,7 @@ import pytest
 
 from imgqd.errors import ProblemError
 from imgqd.indexing.decode import DecoderPool
-from tests import hostile_files
+from tests import fuzz_decoder, hostile_files
 from tests.photographs import photograph
 from tests.unit.test_decode import WANT, decode, open_bytes, saved
 
@@ -132,3 +132,12 @@ def test_bad_files_leave_no_descriptors_behind(pool: DecoderPool) -> None:
             assert caught.value.reason == "corrupt"
     finally:
         os.close(fd)
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs Linux")
+def test_mutated_pictures_are_answered_or_problems(pool: DecoderPool) -> None:
+    outcomes = [
+        fuzz_decoder.outcome(pool, word, data) for word, data in fuzz_decoder.inputs(400, seed=5)
+    ]
+    assert {"ok", "corrupt"} <= set(outcomes)
+    assert decode(pool, hostile_files.jpeg()).metadata.width == 451

@@ -47,6 +47,9 @@ def prepare() -> None:
     """Once for each worker, before any file."""
     warnings.simplefilter("ignore")
     picture.configure()
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as stream:
+        # When the machine runs out of memory, a decoder goes before the daemon or a person's work.
+        stream.write("500")
 
 
 def lower_priority(nice: int) -> None:
