@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -17,7 +19,6 @@ import pytest
 from imgqd.errors import UnavailableError
 from imgqd.library import reconcile
 from imgqd.library.reconcile import Reconciler, SyncWalk
-from imgqd.library.walks import Unit, Walk, Walks
 from tests.unit.fuse_that_hangs import HangingDrive
 from tests.unit.library_kit import Drive, Library, library, needs_mounts, wait_for, write
 from tests.unit.test_scan import nobody, open_to_all
@@ -148,6 +149,92 @@ def test_a_look_that_had_begun_before_a_sync_does_not_answer_it(
     again = library.store.job(job.id)
     assert again is not None
     assert again.token > job.token
+
+
+class Disorder:
+    """Random changes of all kinds in a folder, from a seed."""
+
+    def __init__(self, library: Library, seed: int) -> None:
+        self.root = library.root
+        self.out = library.root + b"-out"
+        self.random = random.Random(seed)
+        os.makedirs(self.out)
+
+    def change(self) -> None:
+        pick = self.random.choice
+        directories = [place for place, _, _ in os.walk(self.root)]
+        files = [os.path.join(p, f) for p, _, names in os.walk(self.root) for f in names]
+        outside = [os.path.join(self.out, name) for name in os.listdir(self.out)]
+        there = os.path.join(pick(directories), pick([b"a", b"b", b"c.jpg", b"\xff", b".h"]))
+        folder = pick([d for d in directories if d != self.root] or [there])
+        file = pick(files or [there])
+        changes = [
+            lambda: write(there + b"%d" % self.random.randrange(4), self.random.randbytes(5)),
+            lambda: os.makedirs(there),
+            lambda: os.unlink(file),
+            lambda: os.rename(file, there),
+            lambda: os.link(file, there),
+            lambda: os.utime(file, (1, self.random.randrange(10**9))),
+            lambda: os.symlink(folder, there),
+            lambda: os.rename(folder, there),
+            lambda: shutil.rmtree(folder),
+            lambda: os.rename(folder, os.path.join(self.out, b"%d" % self.random.randrange(9))),
+            lambda: os.rename(pick(outside or [there]), there),
+        ]
+        with suppress(OSError):
+            self.random.choices(changes, [6, 3, 1, 2, 1, 1, 1, 1, 1, 1, 2])[0]()
+
+    def truth(self) -> dict[bytes, tuple[int, int, int, int]]:
+        found = {}
+        for place, names, files in os.walk(self.root):
+            names[:] = [name for name in names if not name.startswith(b".")]
+            for name in files:
+                path = os.path.join(place, name)
+                if not name.startswith(b".") and not os.path.islink(path):
+                    s = os.lstat(path)
+                    found[path] = (s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
+        return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_after_each_sync_the_library_equals_the_disk(
+    library: Library, start: Start, seed: int
+) -> None:
+    made = start()
+    disorder = Disorder(library, seed)
+    ended = threading.Event()
+
+    def answering() -> None:
+        while not ended.is_set():
+            library.answer()
+            ended.wait(0.005)
+
+    thread = threading.Thread(target=answering)
+    thread.start()
+    try:
+        for _ in range(15):
+            for _ in range(40):
+                disorder.change()
+            walk = synced(made)
+            assert wait_for(lambda w=walk: library.store.pending_through(w.watermark) == 0)
+            rows = library.store.read(
+                "SELECT d.path, name, size, mtime_ns, ctime_ns, inode"
+                " FROM files JOIN directories d ON d.id = directory_id"
+            )
+            assert {os.path.join(row[0], row[1]): row[2:] for row in rows} == disorder.truth()
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_watched_folder_may_be_a_link_itself(library: Library, start: Start) -> None:
+    os.rename(library.root, library.root + b"-real")
+    os.symlink(library.root + b"-real", library.root)
+    write(library.root + b"/x/a")
+    start()
+    assert wait_for(known(library, b"x/a"))
+    write(library.root + b"-real/x/b")
+    assert wait_for(known(library, b"x/a", b"x/b"))
 
 
 def test_no_folders_at_all_are_in_sync(library: Library, start: Start) -> None:
@@ -551,74 +638,3 @@ def test_a_database_that_fails_is_tried_again(
     with library.store.write() as connection:
         connection.execute("ALTER TABLE jobs_away RENAME TO jobs")
     assert wait_for(known(library, b"a"))
-
-
-class Slow:
-    """Walks whose work waits until it is let go, to see who shares which."""
-
-    def __init__(self) -> None:
-        self.began: list[bytes | None] = []
-        self.go = threading.Semaphore(0)
-        self.partial: list[tuple[bytes, bool]] = []
-        self.walks = Walks(self.unit, self.directory, lambda path, follow: True, lambda: None)
-
-    def unit(self, unit: Unit, walk: Walk) -> int:
-        self.began.append(unit.root)
-        assert self.go.acquire(timeout=60)
-        walk.hooks.between()
-        return len(self.began)
-
-    def directory(self, path: bytes, deep: bool, walk: Walk) -> None:
-        self.partial.append((path, deep))
-
-
-@pytest.fixture
-def slow() -> Iterator[Slow]:
-    made = Slow()
-    made.walks.start()
-    yield made
-    made.go.release(100)
-    made.walks.stop()
-
-
-def test_who_asks_during_a_walk_gets_the_next_one_and_shares_it(slow: Slow) -> None:
-    first = slow.walks.request(None)
-    assert wait_for(lambda: len(slow.began) == 1)
-    later = [slow.walks.request(None) for _ in range(5)]
-    slow.go.release()
-    assert first.wait(60)
-    assert not any(ticket.wait(0) for ticket in later)
-    slow.go.release()
-    assert all(ticket.wait(60) for ticket in later)
-    assert {ticket.watermark for ticket in later} == {2}
-    assert len(slow.began) == 2
-
-
-def test_directories_are_walked_in_between_and_once_with_all_below_them(slow: Slow) -> None:
-    ticket = slow.walks.request(None)
-    assert wait_for(lambda: len(slow.began) == 1)
-    hints = [(b"/a/b", False), (b"/a", True), (b"/a/c", True), (b"/ab", False), (b"/z", False)]
-    slow.walks.request_partial(hints)
-    slow.walks.request_partial([(b"/z", True)])
-    assert slow.walks.busy
-    slow.go.release()
-    assert ticket.wait(60)
-    assert slow.partial == [(b"/a", True), (b"/ab", False), (b"/z", True)]
-    assert wait_for(lambda: not slow.walks.busy)
-
-
-def test_nobody_waits_for_a_quiet_walk(slow: Slow) -> None:
-    slow.walks.request(b"/a", quiet=True)
-    assert wait_for(lambda: slow.walks.walking)
-    assert not slow.walks.busy
-    slow.walks.request(b"/b")
-    assert slow.walks.busy
-
-
-def test_who_waits_is_let_go_when_the_walks_end(slow: Slow) -> None:
-    tickets = [slow.walks.request(None), slow.walks.request(b"/a")]
-    assert wait_for(lambda: len(slow.began) == 1)
-    slow.go.release()
-    slow.walks.stop()
-    tickets.append(slow.walks.request(None))
-    assert all(ticket.wait(60) and ticket.failure for ticket in tickets[1:])

@@ -87,7 +87,7 @@ class Reconciler:
         self._thread: threading.Thread | None = None
         self._condition = threading.Condition()
         self._stopping = False
-        self._mounts_moved = False
+        self._mounts_moved = self._watch_anew = False
         self._overflowed = self._try_watching = -BURST_S
         self._next_full = time.monotonic() + self._interval_s
         # When to walk a folder that cannot be watched next; None while that is asked for.
@@ -99,6 +99,9 @@ class Reconciler:
 
     def start(self) -> None:
         """Watches, and walks every folder in the background."""
+        for anchor in self.guard.anchors():
+            if not anchor.network:
+                self.guard.check(anchor)
         for folder in self._store.folders():
             if folder.state not in ("offline", "scanning"):
                 self._store.update_folder(folder.id, state="scanning")
@@ -243,6 +246,7 @@ class Reconciler:
         if now - self._overflowed > BURST_S:
             log.warning("the kernel dropped events (queue overflow); walking all folders again")
         self._overflowed = now
+        self._watch_anew = True
         self._walks.request(None)
 
     def _mounted(self) -> None:
@@ -338,6 +342,10 @@ class Reconciler:
             self._store.renew()
         rules = self.guard.rules
         tops = rules.tops()
+        if unit.root is None and self._watch_anew:
+            # Among the events that were dropped may be directories that went or moved.
+            self._watch_anew = False
+            self.watcher.forget(set(tops))
         for top in tops:
             if unit.root is None or top == unit.root:
                 self._walk_top(top, walk)
