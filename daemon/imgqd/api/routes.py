@@ -146,7 +146,7 @@ class Api:
                     "over TCP the daemon fetches no URLs; send the picture itself as `image`",
                     code="url-not-allowed",
                 )
-            lane = self.lanes.slow if query.get("sync") else self.lanes.search
+            lane = self.lanes.sync if query.get("sync") else self.lanes.search
             start = time.perf_counter()
             try:
                 answer = await lane.run(self.service.search, query)
@@ -184,7 +184,7 @@ class Api:
 
     async def post_sync(self, request: web.Request) -> web.Response:
         wanted = await self._request(request, "SyncRequest")
-        result = await self.lanes.slow.run(self.service.sync, wanted.get("timeout_s"))
+        result = await self.lanes.sync.run(self.service.sync, wanted.get("timeout_s"))
         return _json(
             {
                 "in_sync": result.in_sync,

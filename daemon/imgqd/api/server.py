@@ -99,7 +99,7 @@ class ApiServer:
         self._forget_socket()
         for subscription in list(self._api.subscriptions):
             subscription.close()
-        self._api.lanes.slow.close()
+        self._api.lanes.interrupt()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None

@@ -77,9 +77,17 @@ class Lanes:
         self.search = Lane("search", threads=4, waiting=64)
         self.control = Lane("control", threads=4, waiting=64)
         self.pictures = Lane("pictures", threads=4, waiting=512)
-        # These sleep most of the time: sync and searches that wait for it, verify, a model.
-        self.slow = Lane("slow", threads=48, waiting=0)
+        # What sleeps most of the time: sync, and searches that wait for it.
+        self.sync = Lane("sync", threads=16, waiting=0)
+        # What may hang on a dead drive or take minutes: folders, verify, a model.
+        self.slow = Lane("slow", threads=8, waiting=32)
 
     def close(self) -> None:
-        for lane in (self.search, self.control, self.pictures, self.slow):
+        for lane in (self.search, self.control, self.pictures):
+            lane.close()
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """Ends what would go on for long; searches and questions may still be answered."""
+        for lane in (self.sync, self.slow):
             lane.close()
