@@ -44,6 +44,9 @@ mkdir -m 000 /run/systemd/inaccessible /run/systemd/inaccessible/dir
   "$PYTHON" -c "import socket; socket.socket(socket.AF_UNIX).bind('sock')"
   chmod 000 reg fifo chr sock
 )
+# As on systems that do not trust users with namespaces: where the manager looks for what it
+# mounts over hidden things there is nothing, and whoever is not root may not unshare.
+[ -n "$NAMESPACES" ] || rm -r /run/systemd/inaccessible
 chown "$OWNER" "$CONSOLE"
 mount --bind "$CONSOLE" /dev/console
 (
@@ -64,7 +67,7 @@ find "/sys/fs/cgroup/$GROUP" -depth -type d -exec rmdir {} \\;
 class UserManager:
     """A running manager. `home` is its user's home folder, `user` the user's number."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, *, namespaces: bool) -> None:
         self.home = os.path.join(directory, "home")
         self.user = USER if _readable(USER) else 0
         os.makedirs(self.home)
@@ -89,6 +92,7 @@ class UserManager:
                 "CONSOLE": os.ttyname(console),
                 "MANAGER": MANAGER,
                 "PYTHON": sys.executable,
+                "NAMESPACES": "yes" if namespaces else "",
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -194,14 +198,14 @@ def why_not() -> str | None:
 
 
 @contextmanager
-def user_manager() -> Iterator[UserManager | str]:
-    """A manager, or the reason why there is none."""
+def user_manager(*, namespaces: bool = True) -> Iterator[UserManager | str]:
+    """A manager, or the reason why there is none; without `namespaces` its user can make none."""
     reason = why_not()
     if reason is not None:
         yield reason
         return
     directory = tempfile.mkdtemp(prefix="imgq-manager-")
-    manager = UserManager(directory)
+    manager = UserManager(directory, namespaces=namespaces)
     try:
         reason = manager.wait()
         yield manager if reason is None else reason

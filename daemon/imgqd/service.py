@@ -75,7 +75,7 @@ class ServiceManager(Protocol):
     def install(self, job: Job, make_way: Callable[[], None]) -> Outcome:
         """Writes what differs and starts it. `make_way` ends a daemon that is not the service."""
 
-    def uninstall(self) -> list[str]:
+    def uninstall(self, locations: Locations) -> list[str]:
         """Stops and removes it; empty when nothing was there."""
 
     def status(self, job: Job) -> dict[str, Any]:
@@ -152,10 +152,15 @@ def job_of_user(locations: Locations, *arguments: str) -> Job:
         command=(*command, *arguments),
         environment=environment,
         folders=tuple(outermost(folders)),
-        scratch=os.path.join(cache, "tmp"),
+        scratch=scratch_folder(locations),
         socket=locations.socket,
         log=locations.log,
     )
+
+
+def scratch_folder(locations: Locations) -> str:
+    """Where a service has its temporary files."""
+    return os.path.join(os.path.dirname(locations.thumbs), "tmp")
 
 
 def not_found(program: str) -> ServiceError:

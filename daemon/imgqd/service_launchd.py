@@ -27,6 +27,7 @@ from imgqd.service import (
 )
 
 LABEL = "org.imgq.imgqd"
+LAUNCHD_LOG = "imgqd.launchd.log"
 
 
 class Launchd:
@@ -47,7 +48,7 @@ class Launchd:
         content = plistlib.loads(template(f"{LABEL}.plist").encode())
         content["ProgramArguments"] = list(job.command)
         content["EnvironmentVariables"] = job.environment
-        content["StandardErrorPath"] = os.path.join(os.path.dirname(job.log), "imgqd.launchd.log")
+        content["StandardErrorPath"] = os.path.join(os.path.dirname(job.log), LAUNCHD_LOG)
         text = plistlib.dumps(content).decode()
         return Plan(files={self.path: text}, folders=(os.path.dirname(job.log),))
 
@@ -77,14 +78,16 @@ class Launchd:
             )
         return Outcome([*done, f"loaded {LABEL}"], True)
 
-    def uninstall(self) -> list[str]:
+    def uninstall(self, locations: Locations) -> list[str]:
         """Unloads the agent and removes its file."""
         if not os.path.lexists(self.path) and self._print() is None:
             return []
         self._launchctl("bootout", f"{self.domain}/{LABEL}")
-        if os.path.lexists(self.path):
-            os.unlink(self.path)
-        return [f"removed {self.path}"]
+        said = os.path.join(os.path.dirname(locations.log), LAUNCHD_LOG)
+        found = [path for path in (self.path, said) if os.path.lexists(path)]
+        for path in found:
+            os.unlink(path)
+        return [f"removed {path}" for path in found]
 
     def status(self, job: Job) -> dict[str, Any]:
         """See `ServiceManager`."""

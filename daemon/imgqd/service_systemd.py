@@ -25,6 +25,7 @@ from imgqd.service import (
     job_of_user,
     not_found,
     read_file,
+    scratch_folder,
     stable_interpreter,
     starts,
     template,
@@ -34,6 +35,7 @@ from imgqd.service import (
 SERVICE, SOCKET = "imgqd.service", "imgqd.socket"
 SYSTEM_USER = "imgq"
 SYSTEM_HOME = "/var/lib/imgq"
+SYSTEM_SCRATCH = os.path.join(SYSTEM_HOME, "tmp")
 SYSTEM_UNITS = "/etc/systemd/system"
 SYSUSERS = "/etc/sysusers.d/imgqd.conf"
 
@@ -84,7 +86,7 @@ class Systemd:
                 "HF_HOME": f"{SYSTEM_HOME}/huggingface",
             },
             folders=(SYSTEM_HOME,),
-            scratch=os.path.join(SYSTEM_HOME, "tmp"),
+            scratch=SYSTEM_SCRATCH,
             socket=places.socket,
             log=places.log,
         )
@@ -202,13 +204,15 @@ class Systemd:
             done.append("this machine makes no namespaces for users: installed without them")
         return Outcome([*done, f"started {SERVICE}"], True)
 
-    def uninstall(self) -> list[str]:
-        """Stops it and removes units, links and what `systemctl edit` added."""
+    def uninstall(self, locations: Locations) -> list[str]:
+        """Stops it and removes units, links, scratch files and what `systemctl edit` added."""
         if self.system and os.geteuid() != 0:
             raise UsageError("--system is about the whole machine: run it with sudo")
         found = [path for path in self._traces() if os.path.lexists(path)]
         if not found:
             return []
+        scratch = SYSTEM_SCRATCH if self.system else scratch_folder(locations)
+        found += [scratch] if os.path.isdir(scratch) else []
         reachable = self.reachable()
         if reachable:
             self._stop()
@@ -277,7 +281,7 @@ class Systemd:
             "listening": reachable and self._is_active(SOCKET),
             "pid": int(shown.get("MainPID") or 0) or None,
             "restarts": int(shown.get("NRestarts") or 0),
-            "detail": shown.get("StatusText") or (state if state != "inactive" else ""),
+            "detail": _detail(state, shown),
             "notes": notes,
         }
 
@@ -417,6 +421,14 @@ def closed_folder(path: str) -> str | None:
                     return folder
             folder = os.path.dirname(folder)
     return None
+
+
+def _detail(state: str, shown: Mapping[str, str]) -> str:
+    """What the daemon says of itself, or why there is none."""
+    if state == "active":
+        return shown.get("StatusText", "")
+    failed = shown.get("Result", "success") != "success"
+    return f"{state} ({shown['Result']})" if failed else "" if state == "inactive" else state
 
 
 def _lingers() -> bool:

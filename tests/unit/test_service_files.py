@@ -359,8 +359,9 @@ def test_the_agent_is_loaded_once_renewed_and_removed(launchd, tmp_path):
     assert not launchd.status(other)["current"]
     launchd.install(other, lambda: ways.append(3))
     assert ways == [1, 3]
-    assert launchd.uninstall() == [f"removed {launchd.path}"]
-    assert launchd.uninstall() == []
+    places = locate({"IMGQ_HOME": home})
+    assert launchd.uninstall(places) == [f"removed {launchd.path}"]
+    assert launchd.uninstall(places) == []
     told = (tmp_path / "told").read_text()
     assert f"bootstrap gui/{os.getuid()} {launchd.path}" in told
     assert f"bootout gui/{os.getuid()}/{LABEL}" in told

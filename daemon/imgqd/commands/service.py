@@ -82,7 +82,7 @@ def uninstall(args: Namespace) -> int:
     from imgqd.service import manager
 
     locations = locate()
-    done = manager(system=args.system).uninstall()
+    done = manager(system=args.system).uninstall(locations)
     for line in done:
         tell(terminal.harmless(line))
     if not done:
