@@ -283,12 +283,14 @@ def test_a_client_that_goes_away_ends_the_work_that_was_for_it(tmp_path):
 
 def test_waiting_for_sync_does_not_keep_others_from_searching(tmp_path):
     with running(str(tmp_path)) as api:
-        waiting = [api.connect() for _ in range(40)]
+        waiting = [api.connect() for _ in range(16)]
         try:
             for connection in waiting:
                 connection.sendall(
                     b"POST /v1/sync HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
                 )
+            wait_for(lambda: api.daemon.syncing, lambda number: number == 16)
+            assert api.ask("POST", "/v1/sync").code == "busy"
             assert api.ask("POST", "/v1/search", {"terms": [{"text": "x"}]}).status == 200
             assert api.ask("GET", "/v1/status").status == 200
         finally:
