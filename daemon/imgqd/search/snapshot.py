@@ -23,6 +23,7 @@ FORMAT = b"imgq index snapshot 1\n"
 FILE = "vectors.snapshot"
 CHUNK = 1 << 20
 LONGEST_MANIFEST = 1 << 16
+_callbacks: Any = faiss  # its type hints know nothing of reading and writing by callback
 DIGEST = hashlib.sha256().digest_size
 
 
@@ -77,7 +78,7 @@ def write_snapshot(directory: str, index: Any, manifest: Manifest) -> Unsynced:
         writer(FORMAT)
         writer(json.dumps(asdict(manifest)).encode() + b"\n")
         try:
-            faiss.write_index(index, faiss.PyCallbackIOWriter(writer, CHUNK))
+            faiss.write_index(index, _callbacks.PyCallbackIOWriter(writer, CHUNK))
         except Exception:
             if writer.error is not None:
                 raise writer.error from None
@@ -175,7 +176,7 @@ def _read_faiss(stream: BinaryIO, end: int, manifest: Manifest) -> Any:
         return stream.read(min(size, end - stream.tell()))
 
     try:
-        index = faiss.read_index(faiss.PyCallbackIOReader(read, CHUNK))
+        index = faiss.read_index(_callbacks.PyCallbackIOReader(read, CHUNK))
     except Exception as error:  # FAISS raises RuntimeError, or what the callback raised
         raise SnapshotError(f"FAISS cannot read it: {error}") from error
     if (

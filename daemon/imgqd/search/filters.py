@@ -1,0 +1,251 @@
+"""What results must be besides alike: folder, time, format, camera, place, tags, size, orientation.
+
+A filter is asked twice: `sql` finds the pictures that may pass among a million without loading
+them, and leaves none out that does; `passes` decides, on a picture and the path it is shown by.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from imgqd.errors import UsageError
+from imgqd.indexing.formats import FORMATS, by_name
+from imgqd.library.store import below, is_below
+from imgqd.records import Picture
+from imgqd.search.dates import parse_date
+
+EARTH_KM = 6371.0088  # mean radius (IUGG)
+KM_PER_DEGREE = EARTH_KM * math.pi / 180
+ORIENTATIONS = ("landscape", "portrait", "square")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Within `km` of a point, in degrees."""
+
+    latitude: float
+    longitude: float
+    km: float
+
+    def distance(self, latitude: float, longitude: float) -> float:
+        """Great-circle distance in km by the haversine formula, right across the date line."""
+        a, b = math.radians(self.latitude), math.radians(latitude)
+        east = math.radians(longitude - self.longitude)
+        h = math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * math.sin(east / 2) ** 2
+        return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(h)))
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """All that is given must hold. Times in seconds since the epoch; `folders` are alternatives,
+    `types` too; `min_size` is (width, height) in pixels."""
+
+    folders: tuple[bytes, ...] = ()
+    after: float | None = None
+    before: float | None = None
+    types: tuple[str, ...] = ()
+    camera: str | None = None
+    near: Place | None = None
+    tags: tuple[str, ...] = ()
+    min_size: tuple[int, int] | None = None
+    orientation: str | None = None
+
+    @property
+    def any(self) -> bool:
+        """True when something is filtered at all."""
+        return self != Filters()
+
+    def shows(self, path: bytes) -> bool:
+        """True for a path that may be shown: below one of the folders, where some are given."""
+        return not self.folders or any(is_below(path, folder) for folder in self.folders)
+
+    def passes(self, picture: Picture) -> bool:
+        """True for a picture whose facts fit; where its files are is `shows`'s to decide."""
+        facts = picture.metadata
+        time = facts.taken if facts.taken is not None else picture.modified
+        if self.after is not None and time < self.after:
+            return False
+        if self.before is not None and time >= self.before:
+            return False
+        if self.types and facts.format not in self.types:
+            return False
+        if self.camera and self.camera.casefold() not in (facts.camera or "").casefold():
+            return False
+        if self.near and (facts.gps is None or self.near.distance(*facts.gps) > self.near.km):
+            return False
+        if not set(self.tags) <= set(picture.tags):
+            return False
+        if self.min_size and (facts.width < self.min_size[0] or facts.height < self.min_size[1]):
+            return False
+        return not self.orientation or self.orientation == orientation(facts.width, facts.height)
+
+    def sql(self, *, folders: bool = False) -> tuple[str, list[Any]]:
+        """(conditions on `pictures p`, bindings): true for every picture that passes.
+
+        With `folders` also that a file is below one of them; for many pictures `folders_sql` is faster.
+        """
+        conditions: list[str] = ["p.orphaned IS NULL"]
+        bindings: list[Any] = []
+
+        def need(condition: str, *values: Any) -> None:
+            conditions.append(condition)
+            bindings.extend(values)
+
+        for bound, sign in ((self.after, ">="), (self.before, "<=")):
+            if bound is not None:
+                edge = _nanoseconds(bound - 1 if sign == ">=" else bound + 1)
+                need(
+                    f"(p.taken {sign} ? OR p.taken IS NULL AND EXISTS (SELECT 1 FROM files f"  # noqa: S608
+                    f" WHERE f.picture_id = p.id AND f.mtime_ns {sign} ?))",
+                    bound,
+                    edge,
+                )
+        if self.types:
+            need("p.format IN (SELECT value FROM json_each(?))", json.dumps(self.types))
+        if self.camera:
+            need("p.camera IS NOT NULL")
+            if self.camera.isascii():
+                # SQLite lowers ASCII letters only; other letters can fold to ASCII ones.
+                need("(instr(lower(p.camera), ?) OR p.camera GLOB '*[^ -~]*')", self.camera.lower())
+        if self.near:
+            self._near_sql(self.near, need)
+        for tag in self.tags:
+            need("EXISTS (SELECT 1 FROM tags t WHERE t.picture_id = p.id AND t.tag = ?)", tag)
+        if self.min_size:
+            need("p.width >= ? AND p.height >= ?", *self.min_size)
+        if self.orientation:
+            sign = {"landscape": ">", "portrait": "<", "square": "="}[self.orientation]
+            need(f"p.width {sign} p.height")
+        if folders and self.folders:
+            below_one, paths = self.folders_sql("d.path")
+            need(
+                "EXISTS (SELECT 1 FROM files i JOIN directories d ON d.id = i.directory_id"  # noqa: S608
+                f" WHERE i.picture_id = p.id AND {below_one})",
+                *paths,
+            )
+        return " AND ".join(conditions), bindings
+
+    def _near_sql(self, near: Place, need: Any) -> None:
+        # A little wider than the circle; the distance itself is checked by `passes`.
+        reach = near.km / KM_PER_DEGREE * 1.001 + 1e-6
+        south, north = near.latitude - reach, near.latitude + reach
+        need("p.latitude BETWEEN ? AND ?", south, north)
+        if south <= -90 or north >= 90:
+            return  # round a pole: every longitude
+        # The meridian that touches the circle lies this far east and west of its centre.
+        ratio = math.sin(math.radians(reach)) / math.cos(math.radians(near.latitude))
+        width = math.degrees(math.asin(min(1.0, ratio))) * 1.001 + 1e-6
+        need(
+            "min(abs(p.longitude - ?), 360 - abs(p.longitude - ?)) <= ?",
+            near.longitude,
+            near.longitude,
+            width,
+        )
+
+    def folders_sql(self, directory: str) -> tuple[str, list[bytes]]:
+        """(condition on the column `directory`, bindings): the directories below the folders."""
+        parts, bindings = [], []
+        for folder in self.folders:
+            parts.append(f"({directory} = ? OR {directory} >= ? AND {directory} < ?)")
+            bindings += [folder, *below(folder)]
+        return f"({' OR '.join(parts)})" if parts else "1", bindings
+
+    def to_json(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The filters as they were given, for the answer's `query`."""
+        names = ("after", "before", "camera", "near", "tags", "min_size", "orientation")
+        told: dict[str, Any] = {name: given[name] for name in names if given.get(name)}
+        if self.folders:
+            told["in"] = list(self.folders)
+        if self.types:
+            told["types"] = list(self.types)
+        return told
+
+
+def orientation(width: int, height: int) -> str:
+    """`landscape`, `portrait` or `square`, as shown."""
+    return "landscape" if width > height else "portrait" if width < height else "square"
+
+
+def _nanoseconds(seconds: float) -> int:
+    return int(min(max(seconds * 1e9, -(2.0**62)), 2.0**62))
+
+
+def parse_filters(request: dict[str, Any]) -> Filters:
+    """The filters of a search request (see the API's SearchRequest). Raises UsageError."""
+    after, before = request.get("after"), request.get("before")
+    filters = Filters(
+        folders=tuple(_folder(item) for item in request.get("in") or ()),
+        after=parse_date(after, "--after") if after is not None else None,
+        before=parse_date(before, "--before") if before is not None else None,
+        types=tuple(dict.fromkeys(_format(item) for item in request.get("types") or ())),
+        camera=request.get("camera") or None,
+        near=_place(request["near"]) if request.get("near") else None,
+        tags=tuple(dict.fromkeys(request.get("tags") or ())),
+        min_size=_size(request["min_size"]) if request.get("min_size") else None,
+        orientation=request.get("orientation") or None,
+    )
+    if filters.orientation is not None and filters.orientation not in ORIENTATIONS:
+        raise UsageError(
+            f"--orientation: {filters.orientation!r} is not one of {', '.join(ORIENTATIONS)}"
+        )
+    return filters
+
+
+def _folder(item: Any) -> bytes:
+    path = b""
+    if isinstance(item, dict) and "path_b64" in item:
+        try:
+            path = base64.b64decode(item["path_b64"], validate=True)
+        except (binascii.Error, TypeError, ValueError):
+            raise UsageError("--in: path_b64 is not base64") from None
+    else:
+        text = item.get("path") if isinstance(item, dict) else item
+        if isinstance(text, str):
+            try:
+                path = os.fsencode(text)
+            except UnicodeEncodeError:
+                path = b""
+    if not os.path.isabs(path) or b"\0" in path:
+        raise UsageError(f"--in: {item!r} is not an absolute path of a folder")
+    return os.path.normpath(path)
+
+
+def _format(word: str) -> str:
+    plain = word.strip().lower().lstrip(".")
+    if plain in FORMATS:
+        return plain
+    found = by_name(b"x." + plain.encode("utf-8", "replace"))
+    if found is None:
+        raise UsageError(f"--type: {word!r} is not a format; there are {', '.join(FORMATS)}")
+    return found
+
+
+def _numbers(values: Sequence[float], count: int) -> bool:
+    return len(values) == count and all(
+        isinstance(value, int | float) and math.isfinite(value) for value in values
+    )
+
+
+def _place(values: Sequence[float]) -> Place:
+    if not _numbers(values, 3):
+        raise UsageError("--near wants three numbers: LAT,LON,KM")
+    latitude, longitude, km = (float(value) for value in values)
+    if not -90 <= latitude <= 90 or not -180 <= longitude <= 180 or km < 0:
+        raise UsageError(
+            f"--near: {latitude:g},{longitude:g},{km:g} is no place: latitude is within -90..90,"
+            " longitude within -180..180, and km not below 0"
+        )
+    return Place(latitude, longitude, km)
+
+
+def _size(values: Sequence[int]) -> tuple[int, int]:
+    if not _numbers(values, 2) or min(values) < 0:
+        raise UsageError("--min-size wants two whole numbers: WIDTHxHEIGHT")
+    return int(values[0]), int(values[1])

@@ -1,0 +1,181 @@
+"""Pictures by falling cosine similarity, exactly: from the index's candidates, or from a set of ids.
+
+The index proposes, the vectors in the library decide. Whether a picture may be shown at all is
+query.py's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from imgqd.library.store import Store
+from imgqd.records import Ids, Vectors
+from imgqd.search.index import VectorIndex
+
+Scores = npt.NDArray[np.float64]
+Ranked = tuple[Ids, Scores]
+
+FIRST_DEPTH = 1024
+FIRST_STEP = 200
+SPARE = 16
+READ = 4096
+# How far scores of the exact kind can be off: fp16 shortens or lengthens a vector by 2**-11 at most.
+EXACT_MARGIN = 1e-3
+# How many standard deviations of the estimates' error a picture may lie beyond the candidates seen
+# and still not be missed. Measured with benchmarks/search_scale.py: recall at ten 0.994 to 0.999.
+MARGIN_DEVIATIONS = 2.0
+# The margin is not waited for beyond so many candidates, or so many for each result wanted.
+PATIENCE = 3000
+PATIENCE_EACH = 10
+
+
+class Ranking:
+    """The pictures of one model by similarity to one query vector (dim,), L2-normalised."""
+
+    def __init__(self, store: Store, model_id: int, index: VectorIndex, query: Vectors) -> None:
+        self._store = store
+        self._model_id = model_id
+        self._index = index
+        self._query = query
+
+    def of(self, ids: Ids) -> Ranked:
+        """All of `ids` that have a vector, best first; equal scores by id."""
+        found: list[Ids] = []
+        scores: list[Scores] = []
+        for start in range(0, len(ids), READ):
+            some, vectors = self._store.vectors(self._model_id, ids[start : start + READ])
+            found.append(some)
+            scores.append(cosines(vectors, self._query))
+        if not found:
+            return np.zeros(0, np.int64), np.zeros(0)
+        return _sorted(np.concatenate(found), np.concatenate(scores))
+
+    def walk(
+        self,
+        need: int,
+        *,
+        allowed: Callable[[Ids], Ids] | None = None,
+        least: float | None = None,
+        deepest: int | None = None,
+    ) -> Iterator[Ranked]:
+        """Goes down the index's ranking; yields what is certain, best first, for as long as asked.
+
+        With an exact index what is yielded is the exact ranking. Otherwise a picture is certain
+        when no candidate that was not looked at yet can be expected to beat it: the error of
+        the estimates is measured on those that were. `need` is how many will be taken, `allowed`
+        reduces candidates to those that pass a filter, `least` is the lowest score of interest,
+        `deepest` ends the walk after so many candidates even when there are more.
+        """
+        walk = _Walk(self, need, least)
+        depth = max(FIRST_DEPTH, 2 * need)
+        position = 0
+        while True:
+            if deepest is not None:
+                depth = min(depth, deepest)
+            ids, estimates = self._candidates(depth)
+            all_seen = len(ids) < depth or depth >= self._index.count
+            step = need + SPARE if self._index.exact else max(FIRST_STEP, need)
+            while position < len(ids):
+                end = min(position + step, len(ids))
+                fresh = walk.unseen(ids[position:end])
+                if allowed is not None and len(fresh):
+                    fresh = allowed(fresh)
+                walk.look_at(fresh, ids[position:end], estimates[position:end])
+                position = end
+                step *= 2
+                if not (all_seen and position == len(ids)):
+                    yield walk.certain(float(estimates[end - 1]), exact=self._index.exact)
+                    if walk.hopeless:
+                        return
+            if all_seen:
+                yield walk.rest()
+                return
+            if depth == deepest:
+                return
+            depth *= 4
+
+    def _candidates(self, depth: int) -> tuple[Ids, Vectors]:
+        ids, estimates = self._index.search(self._query[None], depth)
+        there = ids[0] >= 0
+        return ids[0][there], estimates[0][there]
+
+
+class _Walk:
+    """What a walk has looked at, and what of it was not yielded yet."""
+
+    def __init__(self, ranking: Ranking, need: int, least: float | None) -> None:
+        self._ranking = ranking
+        self._least = -2.0 if least is None else least
+        self._patience = max(PATIENCE, PATIENCE_EACH * need)
+        self._seen: set[int] = set()
+        self._ids: Ids = np.zeros(0, np.int64)
+        self._scores: Scores = np.zeros(0)
+        self._squares = 0.0
+        self._measured = 0
+        # True once nothing of interest can come any more.
+        self.hopeless = False
+
+    def unseen(self, ids: Ids) -> Ids:
+        """Those that were not looked at: candidates move when the index changes meanwhile."""
+        fresh = ids[[i not in self._seen for i in ids.tolist()]]
+        self._seen.update(fresh.tolist())
+        return fresh
+
+    def look_at(self, ids: Ids, candidates: Ids, estimates: Vectors) -> None:
+        """Scores `ids`, a part of `candidates`, and measures how far the estimates are off."""
+        if not len(ids):
+            return
+        found, scores = self._ranking.of(ids)
+        order = np.argsort(candidates)
+        places = order[np.searchsorted(candidates, found, sorter=order)]
+        errors = scores - estimates[places]
+        self._squares += float(errors @ errors)
+        self._measured += len(errors)
+        self._ids = np.concatenate([self._ids, found])
+        self._scores = np.concatenate([self._scores, scores])
+
+    def certain(self, estimate: float, *, exact: bool) -> Ranked:
+        """What nothing below `estimate`, the last candidate's, is expected to beat."""
+        if exact:
+            floor = estimate + EXACT_MARGIN
+        elif self._measured >= self._patience:
+            floor = -2.0
+        elif self._measured:
+            floor = estimate + MARGIN_DEVIATIONS * (self._squares / self._measured) ** 0.5
+        else:
+            return self._take(2.0)
+        self.hopeless = floor < self._least and (exact or self._measured < self._patience)
+        return self._take(floor)
+
+    def rest(self) -> Ranked:
+        """Everything: there are no more candidates."""
+        return self._take(-2.0)
+
+    def _take(self, floor: float) -> Ranked:
+        taken = self._scores >= floor
+        answer = _sorted(self._ids[taken], self._scores[taken])
+        self._ids, self._scores = self._ids[~taken], self._scores[~taken]
+        return answer
+
+
+def cosines(vectors: Vectors, query: Vectors) -> Scores:
+    """Cosine similarity of each of `vectors` (n, dim) with `query` (dim,), in -1..1, float64.
+
+    Rounded to 7 decimals, so that equal vectors are equal wherever they are in memory.
+    """
+    if not len(vectors):
+        return np.zeros(0)
+    products = np.einsum("ij,j->i", vectors, query).astype(np.float64)
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors).astype(np.float64))
+    scores: Scores = (
+        products / np.maximum(lengths, 1e-12) / max(float(np.linalg.norm(query)), 1e-12)
+    )
+    return np.clip(np.round(scores, 7), -1.0, 1.0)
+
+
+def _sorted(ids: Ids, scores: Scores) -> Ranked:
+    order = np.lexsort((ids, -scores))
+    return ids[order], scores[order]
