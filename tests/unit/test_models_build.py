@@ -157,6 +157,19 @@ def test_weights_that_would_run_code_are_refused(source, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_full_disk_is_named(tiny_model, tmp_path):
+    small = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)]
+    if subprocess.run(small, capture_output=True).returncode != 0:
+        pytest.skip("only root may mount a small disk")
+    try:
+        with pytest.raises(ModelError) as caught:
+            prepare(tiny_model, str(tmp_path))
+        assert f"no space left in {tmp_path}" in caught.value.message
+        assert os.listdir(tmp_path) == []
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
 def test_cancelling_ends_the_child(tiny_model, tmp_path):
     with pytest.raises(UnavailableError):
         prepare(tiny_model, str(tmp_path), cancelled=lambda: True)

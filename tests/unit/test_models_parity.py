@@ -14,9 +14,9 @@ import pytest
 import torch
 from PIL import Image
 
-from imgqd.indexing.pixels import prepare as prepare_pixels
+from imgqd.indexing.decode import DecoderPool
 from imgqd.models import build_worker
-from imgqd.models.artifact import open_artifact
+from imgqd.models.artifact import Artifact, open_artifact
 from imgqd.models.image import ImageEncoder
 from imgqd.models.text import TextEncoder
 from tests.photographs import photograph
@@ -78,14 +78,53 @@ class Pair:
         with torch.inference_mode():
             return self.model.encode_text(self.tokenizer(texts), normalize=True).numpy()
 
-    def their_pictures(self, pictures: list[Image.Image]) -> np.ndarray:
-        pixels = torch.stack([self.preprocess(picture) for picture in pictures])
+    def their_pictures(self, paths: list[str]) -> np.ndarray:
+        pixels = torch.stack([self.preprocess(Image.open(path)) for path in paths])
         with torch.inference_mode():
             return self.model.encode_image(pixels, normalize=True).numpy()
 
-    def our_pixels(self, pictures: list[Image.Image]) -> np.ndarray:
-        want = self.artifact.preprocess
-        return np.stack([np.asarray(prepare_pixels(picture, want)) for picture in pictures])
+
+@pytest.fixture(scope="module")
+def decoder():
+    pool = DecoderPool(workers=1, timeout_s=60, max_pixels=100_000_000, memory_mb=2048)
+    yield pool
+    pool.close()
+
+
+def decoded(decoder: DecoderPool, artifact: Artifact, paths: list[str]) -> np.ndarray:
+    """The files' pixels as the daemon gets them."""
+    pixels = []
+    for path in paths:
+        with open(path, "rb") as stream:
+            pixels.append(decoder.decode(stream.fileno(), artifact.preprocess).pixels)
+    return np.stack(pixels)
+
+
+@pytest.fixture(scope="module")
+def small_files(tmp_path_factory):
+    """Photographs that are decoded in full."""
+    return saved(tmp_path_factory.mktemp("small"), "png", lambda picture: picture)
+
+
+@pytest.fixture(scope="module")
+def large_files(tmp_path_factory):
+    """Photographs of nine megapixels and more, with the grain of a camera, as JPEG."""
+
+    def enlarged(picture: Image.Image) -> Image.Image:
+        scale = 3600 / max(picture.size)
+        large = picture.resize([round(side * scale) for side in picture.size], Image.BICUBIC)
+        grain = np.random.default_rng(1).normal(0, 8, (large.height, large.width, 1))
+        return Image.fromarray(np.clip(np.asarray(large) + grain, 0, 255).astype(np.uint8))
+
+    return saved(tmp_path_factory.mktemp("large"), "jpg", enlarged)
+
+
+def saved(directory, extension: str, change) -> list[str]:
+    paths = []
+    for name in PHOTOGRAPHS:
+        paths.append(str(directory / f"{name}.{extension}"))
+        change(photograph(name)).save(paths[-1], quality=92)
+    return paths
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -113,16 +152,27 @@ def test_text_vectors_are_open_clips(pair):
     assert cosines(alone, theirs).min() >= 0.9999
 
 
-def test_picture_vectors_are_open_clips(pair):
-    pictures = [photograph(name) for name in PHOTOGRAPHS]
-    theirs = pair.their_pictures(pictures)
-    assert likeness(theirs) < 0.999
+@pytest.fixture(scope="module")
+def encoder(pair):
     encoder = ImageEncoder(pair.artifact, device="cpu", threads=1, idle_unload_s=60, batch=4)
-    try:
-        ours = encoder.encode(pair.our_pixels(pictures))
-    finally:
-        encoder.close()
+    yield encoder
+    encoder.close()
+
+
+def test_picture_vectors_are_open_clips(pair, encoder, decoder, small_files):
+    theirs = pair.their_pictures(small_files)
+    assert likeness(theirs) < 0.999
+    ours = encoder.encode(decoded(decoder, pair.artifact, small_files))
     assert cosines(ours, theirs).min() >= 0.9999
+
+
+def test_large_jpegs_decoded_at_reduced_scale_stay_close(pair, encoder, decoder, large_files):
+    theirs = pair.their_pictures(large_files)
+    assert likeness(theirs) < 0.99
+    pixels = decoded(decoder, pair.artifact, large_files)
+    alike = cosines(encoder.encode(pixels), theirs)
+    assert alike.mean() >= 0.99
+    assert not np.array_equal(alike, np.ones_like(alike))
 
 
 def test_both_towers_have_graphs_that_were_checked(pair):

@@ -154,7 +154,8 @@ def _build(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=child_environment(),
+            env={**child_environment(), "HF_HUB_DISABLE_TELEMETRY": "1"},
+            start_new_session=True,
             text=True,
             encoding="utf-8",
         )

@@ -7,6 +7,8 @@ reporting on standard output in JSON lines. Fetching, loading and exporting are 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import errno
 import importlib
 import json
 import os
@@ -86,47 +88,37 @@ def main() -> int:
     lock = _lock(request["directory"])
 
     def report(progress: Progress) -> None:
-        _say(
-            out,
-            {
-                "stage": progress.stage,
-                "detail": progress.detail,
-                "done": progress.done,
-                "total": progress.total,
-            },
-        )
+        _say(out, dataclasses.asdict(progress))
 
     try:
         _say(out, {"path": build(request, report)})
     except ImgqError as error:
         _say(out, error_answer(error))
         return 1
-    except OSError as error:
-        place = error.filename or request["models_dir"]
-        _say(
-            out,
-            error_answer(
-                ModelError(
-                    f"the model {request['spec']} could not be made: {place}: {error.strerror or error}; "
-                    "free space or permit writing there, or set models_dir to another place"
-                )
-            ),
-        )
-        return 1
-    except MemoryError:
-        _say(
-            out,
-            error_answer(
-                ModelError(
-                    f"the model {request['spec']} could not be made: there is not enough memory; close "
-                    "other programs, or choose a smaller model with imgqd model SPEC"
-                )
-            ),
-        )
+    except (OSError, MemoryError) as error:
+        _say(out, error_answer(_want_of(error, request)))
         return 1
     finally:
         lock.close()
     return 0
+
+
+def _want_of(error: OSError | MemoryError, request: dict[str, Any]) -> ModelError:
+    """What the machine refused, as a message for a person."""
+    what = f"the model {request['spec']} could not be made"
+    if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
+        return ModelError(
+            f"{what}: there is not enough memory; close other programs, or choose a smaller model "
+            "with imgqd model SPEC"
+        )
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ModelError(
+            f"{what}: there is no space left in {request['models_dir']}; free some, or set "
+            "models_dir to another place",
+            code="model-no-space",
+        )
+    place = error.filename or request["models_dir"]
+    return ModelError(f"{what}: {place}: {error.strerror or error}; mend that and try again")
 
 
 def _say(out: BinaryIO, words: dict[str, Any]) -> None:

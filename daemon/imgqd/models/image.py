@@ -58,7 +58,8 @@ class TowerProcess:
         }
         self._child: subprocess.Popen[bytes] | None = None
         self._errors: BinaryIO | None = None
-        self.device = device
+        # Until the child has said what it runs on; only towers kept for torch can be on a GPU.
+        self.device = "cpu" if device == "auto" and not artifact.manifest["torch"] else device
         self._aborted = False
 
     @property
@@ -124,6 +125,8 @@ class TowerProcess:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 env=child_environment(),
+                # Ctrl-C in a terminal is for the daemon, which ends its children in good order.
+                start_new_session=True,
             )
         except OSError as error:
             raise ModelError(
