@@ -19,7 +19,8 @@ from imgqd.library.moving import relocate
 from imgqd.library.store import is_below
 from imgqd.models.spec import parse_spec
 from imgqd.process import memory_bytes
-from imgqd.records import Problem
+from imgqd.records import Picture, Problem
+from imgqd.search.hits import picture_json
 from imgqd.search.query import Searcher, parse_request
 from imgqd.settings import TABLE
 from imgqd.thumbnails import Thumbnails
@@ -39,6 +40,13 @@ class Operations:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self._store = daemon.store
+        self._searcher = Searcher(
+            daemon.store,
+            decoder=daemon.decoder,
+            verify_deadline_ms=daemon.settings.integer("verify_deadline_ms"),
+            follow_links=daemon.settings.flag("follow_links"),
+            on_stale=daemon.store.enqueue,
+        )
         self._thumbnails = Thumbnails(
             daemon.store,
             daemon.locations.thumbs,
@@ -289,14 +297,7 @@ class Operations:
         if daemon.models.current is None:
             daemon.models.wait_ready(MODEL_WAIT_S)
         serving = daemon.models.serving()
-        searcher = Searcher(
-            self._store,
-            serving,
-            decoder=daemon.decoder,
-            settings=daemon.settings,
-            on_stale=self._store.enqueue,
-        )
-        answer = searcher.search(query)
+        answer = self._searcher.search(query, serving)
         return answer.to_json(
             model=serving.artifact.id,
             took_ms=(time.perf_counter() - started) * 1000,
@@ -306,13 +307,21 @@ class Operations:
 
     def picture(self, picture_id: int) -> dict[str, Any]:
         """One picture as a result object without rank and score."""
-        raise NotFoundError(f"there is no picture {picture_id}")
+        hit = self._searcher.picture(picture_id)
+        if hit is None:
+            raise NotFoundError(f"there is no picture {picture_id}")
+        told = hit.to_json()
+        return {key: value for key, value in told.items() if key not in ("rank", "score")}
 
-    def thumbnail(self, picture_id: int, side: int, format: str = "webp") -> tuple[bytes, str]:
-        """A small picture of a picture, from the cache when it is there."""
+    def _known(self, picture_id: int) -> Picture:
         picture = self._store.pictures([picture_id]).get(picture_id)
         if picture is None:
             raise NotFoundError(f"there is no picture {picture_id}")
+        return picture
+
+    def thumbnail(self, picture_id: int, side: int, format: str = "webp") -> tuple[bytes, str]:
+        """A small picture of a picture, from the cache when it is there."""
+        picture = self._known(picture_id)
         return self._thumbnails.get(picture, side, format)
 
     # -- the rest

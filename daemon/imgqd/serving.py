@@ -205,10 +205,10 @@ class ModelRoom:
             with self._condition:
                 self.work = Work()
                 self._condition.notify_all()
-                self._condition.wait_for(
-                    lambda seen=request: self._request != seen or self._catch_up or self._stopping,
-                    retry,
-                )
+                self._condition.wait_for(lambda: self._wanted(request), retry)
+
+    def _wanted(self, seen: int) -> bool:
+        return self._request != seen or self._catch_up or self._stopping
 
     def _attend(self, request: int, now: bool) -> float | None:
         """Brings the wanted model into service; returns when to look again (None: when asked)."""

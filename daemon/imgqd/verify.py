@@ -67,7 +67,7 @@ def _difference(kind: str, detail: str, path: bytes | None = None) -> Difference
 _CHECKS = (
     (
         "file without its picture",
-        "SELECT d.path || X'2F' || name FROM files f JOIN directories d ON d.id = directory_id"
+        "SELECT CAST(d.path || X'2F' || name AS BLOB) FROM files f JOIN directories d ON d.id = directory_id"
         " WHERE state = 'indexed' AND NOT EXISTS (SELECT 1 FROM pictures WHERE id = picture_id)",
     ),
     (
