@@ -14,6 +14,7 @@ import os
 import random
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 
 import pillow_heif
@@ -112,7 +113,21 @@ def inputs(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
     words = list(known)
     for number in range(count):
         word = words[number % len(words)]
-        yield word, mutated(known[word], chance)
+        data = mutated(known[word], chance)
+        if word.startswith("png") and chance.random() < 0.8:
+            data = with_right_checksums(data)  # or nothing behind the first change is looked at
+        yield word, data
+
+
+def with_right_checksums(png: bytes) -> bytes:
+    out, at = bytearray(png), 8
+    while at + 12 <= len(out):
+        end = at + 8 + int.from_bytes(out[at : at + 4], "big")
+        if end + 4 > len(out):
+            break
+        out[end : end + 4] = zlib.crc32(out[at + 4 : end]).to_bytes(4, "big")
+        at = end + 4
+    return bytes(out)
 
 
 def outcome(pool: DecoderPool, word: str, data: bytes) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from imgqd.errors import ProblemError
+from imgqd.errors import ImgqError, ProblemError, UnavailableError
 from imgqd.indexing import decode_channel
 from imgqd.indexing.decode import DecoderPool
 from tests import hostile_files
@@ -47,7 +47,7 @@ class Slow:
     """A decode of the endless JPEG in a thread; `process` is the child that is at work on it."""
 
     def __init__(self, pool: DecoderPool) -> None:
-        self.problem: ProblemError | None = None
+        self.problem: ImgqError | None = None
         self._fd = open_bytes(hostile_files.slow_jpeg())
         self._pool = pool
         self._thread = threading.Thread(target=self._run)
@@ -67,10 +67,10 @@ class Slow:
     def _run(self) -> None:
         try:
             self._pool.decode(self._fd, WANT)
-        except ProblemError as error:
+        except ImgqError as error:
             self.problem = error
 
-    def end(self) -> ProblemError:
+    def end(self) -> ImgqError:
         self._thread.join(20)
         os.close(self._fd)
         assert self.problem is not None
@@ -82,7 +82,7 @@ def test_a_child_killed_from_outside_costs_one_file(pool: DecoderPool) -> None:
     worker = pool.pids()
     slow.process.send_signal(signal.SIGSEGV)
     problem = slow.end()
-    assert problem.reason == "crashed" and "SIGSEGV" in problem.message
+    assert problem.code == "crashed" and "SIGSEGV" in problem.message
     assert decode(pool, hostile_files.jpeg()).metadata.width == 451
     assert pool.pids() == worker
 
@@ -91,7 +91,7 @@ def test_a_worker_killed_while_busy_is_replaced(pool: DecoderPool) -> None:
     slow = Slow(pool)
     worker = pool.pids()
     os.kill(worker[0], signal.SIGKILL)
-    assert slow.end().reason == "crashed"
+    assert slow.end().code == "crashed"
     wait_until(lambda: not slow.process.is_running())
     assert decode(pool, hostile_files.jpeg()).metadata.width == 451
     assert pool.pids() != worker
@@ -116,7 +116,7 @@ def test_a_hanging_child_is_gone_after_its_deadline() -> None:
     pool = make_pool(timeout_s=1)
     try:
         slow = Slow(pool)
-        assert slow.end().reason == "timeout"
+        assert slow.end().code == "timeout"
         wait_until(lambda: not slow.process.is_running())
         assert decode(pool, hostile_files.jpeg()).metadata.width == 451
     finally:
@@ -128,9 +128,9 @@ def test_closing_ends_busy_processes_too() -> None:
     slow = Slow(pool)
     worker = psutil.Process(pool.pids()[0])
     pool.close()
-    assert slow.end().reason == "crashed"
+    assert isinstance(slow.end(), UnavailableError)  # which is no problem of that file
     wait_until(lambda: not slow.process.is_running() and not worker.is_running())
-    with pytest.raises(ProblemError):
+    with pytest.raises(UnavailableError):
         decode(pool, hostile_files.jpeg())
 
 
@@ -240,15 +240,15 @@ def test_the_stand_in_for_a_liar_can_be_honest(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("command", [("-c", "import sys; sys.exit(3)"), ("-c", "pass")])
-def test_a_worker_that_does_not_start_is_said_so(
+def test_a_worker_that_does_not_start_is_no_fault_of_the_file(
     command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decode_channel, "COMMAND", command)
     pool = make_pool()
     try:
-        with pytest.raises(ProblemError) as caught:
+        with pytest.raises(UnavailableError) as caught:
             decode(pool, hostile_files.jpeg())
-        assert caught.value.reason == "crashed" and "does not start" in caught.value.message
+        assert "can be started" in caught.value.message
     finally:
         pool.close()
 

@@ -15,13 +15,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from imgqd.errors import ProblemError
+from imgqd.errors import ProblemError, UnavailableError
 from imgqd.indexing import decode_protocol as protocol
 from imgqd.indexing.decode_answer import Sidecar, read_metadata, read_sidecar
 from imgqd.indexing.decode_channel import (
     ChildDied,
     ChildLimits,
     DeadlineError,
+    NotStarted,
     Worker,
     WorkerFailed,
     start_worker,
@@ -47,7 +48,8 @@ class DecoderPool:
     Every method takes an open, readable file descriptor, reads it from its beginning whatever its
     position (which it moves), and leaves it open; `name` is the file's name, which tells RAW formats
     that look like TIFF apart. All raise ProblemError: `corrupt`, `unsupported`, `too-large`,
-    `too-small`, `timeout`, `memory`, `crashed`, `unreadable`.
+    `too-small`, `timeout`, `memory`, `crashed`, `unreadable`; and UnavailableError, which says
+    nothing about the file, when no process can be started or the pool is closed.
     """
 
     def __init__(
@@ -129,7 +131,7 @@ class DecoderPool:
         return self._ask({"kind": "sidecar"}, fd, b"", 0, lambda header, _: read_sidecar(header))
 
     def close(self) -> None:
-        """Ends all processes, busy ones included; calls under way raise ProblemError."""
+        """Ends all processes, busy ones included; calls under way raise UnavailableError."""
         with self._changed:
             self._closed = True
             idle = [worker for _, worker in self._idle]
@@ -154,9 +156,15 @@ class DecoderPool:
                 f"decoding took longer than {self._limits.timeout_s:g} s "
                 "(setting decode_timeout_s)",
             ) from None
-        except ChildDied as error:
-            raise ProblemError(error.reason, error.detail) from None
-        except WorkerFailed as error:
+        except NotStarted as error:
+            raise UnavailableError(
+                f"no decoder process can be started ({error}); see `imgqd doctor`"
+            ) from None
+        except (ChildDied, WorkerFailed) as error:
+            if self._closed:
+                raise UnavailableError("the decoders are shut down") from None
+            if isinstance(error, ChildDied):
+                raise ProblemError(error.reason, error.detail) from None
             raise ProblemError("crashed", str(error)) from None
         except protocol.MalformedError as error:
             raise ProblemError(
@@ -202,7 +210,7 @@ class DecoderPool:
         while True:
             with self._changed:
                 if self._closed:
-                    raise WorkerFailed("the decoders are shut down")
+                    raise UnavailableError("the decoders are shut down")
                 worker = self._idle.pop()[1] if self._idle else None
                 if worker is not None and worker.alive:
                     self._busy.add(worker)

@@ -32,8 +32,12 @@ class DeadlineError(Exception):
     """The file took longer than it may."""
 
 
+class NotStarted(Exception):
+    """No process could be started: no fault of any file."""
+
+
 class WorkerFailed(Exception):
-    """The worker process itself cannot be started or is gone."""
+    """The worker process is gone, or the file could not be handed to it."""
 
 
 class ChildDied(Exception):
@@ -86,12 +90,12 @@ class Worker(Protocol):
     ) -> tuple[protocol.Fields, bytearray]:
         """Sends one request with its file; gives the header and a body of at most `most` bytes.
 
-        Raises DeadlineError (the worker has been discarded), ChildDied, WorkerFailed, or
-        MalformedError, after which the caller must discard the worker.
+        Raises DeadlineError (the worker has been discarded), ChildDied, NotStarted, WorkerFailed,
+        or MalformedError, after which the caller must discard the worker.
         """
 
     def load(self, library: str) -> bool:
-        """Loads the library for a format. False when it cannot be loaded."""
+        """Loads the library for a format. False when it cannot be loaded. Raises NotStarted."""
 
     def terminate(self) -> None:
         """Ends the processes at once, from any thread; whoever waits for an answer gets ChildDied
@@ -125,7 +129,7 @@ class ForkingWorker:
                 )
             except OSError as error:
                 self._control.close()
-                raise WorkerFailed(f"no decoder process can be started: {error}") from error
+                raise NotStarted(str(error)) from error
         self._control.setblocking(False)
 
     @property
@@ -223,7 +227,7 @@ class ForkingWorker:
                     self.libraries -= set(protocol.texts(fields, "missing", 8, 32))
         except (EOFError, OSError, DeadlineError, protocol.MalformedError) as error:
             self.discard()
-            raise WorkerFailed(f"the decoder process does not start: {error!r}") from error
+            raise NotStarted(f"the process ended before it was ready: {error!r}") from error
         self._files = 0
         return self._child
 
@@ -252,7 +256,7 @@ class ForkingWorker:
 
 
 def start_worker(limits: ChildLimits, *, nice: int) -> Worker:
-    """A new worker process of the kind this platform has. Raises WorkerFailed."""
+    """A new worker process of the kind this platform has. Raises NotStarted."""
     if sys.platform == "win32":
         from imgqd.indexing.decode_windows import PipeWorker
 

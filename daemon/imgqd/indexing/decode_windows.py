@@ -21,7 +21,7 @@ from imgqd.indexing.decode_channel import (
     ChildDied,
     ChildLimits,
     DeadlineError,
-    WorkerFailed,
+    NotStarted,
     environment,
 )
 
@@ -117,7 +117,7 @@ class PipeWorker:
                 creationflags=flags,
             )
         except OSError as error:
-            raise WorkerFailed(f"no decoder process can be started: {error}") from error
+            raise NotStarted(str(error)) from error
         self._files = 0
         self.libraries.clear()
         return self._process

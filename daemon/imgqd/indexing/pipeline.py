@@ -21,7 +21,7 @@ import apsw
 import numpy as np
 import structlog
 
-from imgqd.errors import ImgqError, ProblemError
+from imgqd.errors import ImgqError, ProblemError, UnavailableError
 from imgqd.indexing.look import Later, Looker, Pending, problem_outcome
 from imgqd.library.commit import Changes, Failed, New, Outcome, commit
 from imgqd.library.store import Store
@@ -211,7 +211,7 @@ class Pipeline:
             except apsw.Error as error:
                 self._on_damage(error)
                 self._again(job, RETRY_S)
-            except OSError as error:
+            except (OSError, UnavailableError) as error:
                 self._failed_look(job, error)
             except Exception as error:  # a defect of ours must cost one file, not the thread
                 log.exception("a look failed", path=job.path)
@@ -222,10 +222,12 @@ class Pipeline:
                     if not self._decoding:
                         self._condition.notify_all()
 
-    def _failed_look(self, job: Job, error: OSError) -> None:
-        """An error that may pass (EIO, a drive that hiccups): a few attempts, then a problem."""
+    def _failed_look(self, job: Job, error: OSError | UnavailableError) -> None:
+        """An error that may pass (EIO, a drive that hiccups, no process to be had): a few attempts,
+        then a problem."""
         if job.attempts + 1 >= MOST_ATTEMPTS:
-            self._finish(Failed(job, None, "unreadable", str(error.strerror or error)))
+            detail = getattr(error, "strerror", None) or str(error)
+            self._finish(Failed(job, None, "unreadable", detail))
             return
         again = Job(job.id, job.path, job.attempts + 1, job.token)
         self._again(again, min(60.0, 2.0**job.attempts))
