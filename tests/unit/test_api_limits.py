@@ -110,10 +110,12 @@ def test_busy_connections_are_kept_and_the_next_is_told_to_come_again(tmp_path):
                     b"POST /v1/sync HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
                 )
             wait_for(lambda: api.daemon.syncing, lambda number: number == 4)
-            reply = api.ask("GET", "/v1/status")
-            assert reply.status == 503
-            assert reply.code == "busy"
-            assert reply.headers["Retry-After"] == "1"
+            # It is refused before it has asked anything.
+            with api.connect() as late:
+                answer = read_all(late)
+            assert answer.startswith(b"HTTP/1.1 503")
+            assert b"Retry-After: 1" in answer
+            assert b'"busy"' in answer
             api.daemon.in_sync.set()
             for connection in waiting:
                 assert connection.recv(65536).startswith(b"HTTP/1.1 200")
