@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 HEAD_BYTES = 64 * 1024
 BODY_BYTES = 256 * 1024 * 1024
 TICK_S = 0.25
+# The codes of refusals that no daemon has spoken: it went away in the middle, or without a word.
+CUT, GONE = "cut", "gone"
 
 
 class Address:
@@ -137,6 +139,16 @@ class _Stream:
             except OSError as error:
                 raise _broken(error) from None
 
+    def begun(self) -> bool:
+        """Waits for the first bytes; False when the connection ends without any."""
+        try:
+            self._buffer = self._more()
+        except RefusedError as error:
+            if error.code != CUT:
+                raise
+            return False
+        return bool(self._buffer)
+
     def line(self) -> str:
         """One line without its end; at most HEAD_BYTES."""
         while (end := self._buffer.find(b"\n")) < 0:
@@ -242,6 +254,8 @@ def request(
     stream = _Stream(connection, deadline, tick)
     try:
         _send(connection, _head(address, method, target, body), body, deadline)
+        if not stream.begun():
+            raise RefusedError("the daemon stopped before it answered; ask again", code=GONE)
         status = 100
         while 100 <= status < 200:
             status, headers = _read_head(stream)
@@ -321,11 +335,9 @@ def _garbled() -> ClientError:
 def _cut() -> ClientError:
     return RefusedError(
         "the daemon ended the connection in the middle; it may have stopped: imgqd status",
-        code="cut",
+        code=CUT,
     )
 
 
 def _broken(error: OSError) -> ClientError:
-    return RefusedError(
-        f"the connection to the daemon broke: {error.strerror or error}", code="cut"
-    )
+    return RefusedError(f"the connection to the daemon broke: {error.strerror or error}", code=CUT)

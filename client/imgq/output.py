@@ -208,10 +208,11 @@ def terminal_lines(answer: Answer) -> list[str]:
     coloured = terminal.wants_colour()
     linked = terminal.has_links()
     digits = max((len(str(result.rank)) for result in answer.results), default=1)
+    scored = max((len(score_text(result)) for result in answer.results), default=0)
     lines = []
     for result in answer.results:
         rank = str(result.rank).rjust(digits)
-        score = score_text(result)
+        score = score_text(result).rjust(scored)
         copies = f"  (+{len(result.copies)})" if result.copies else ""
         start = f"{rank}  {score}  " if score else f"{rank}  "
         room = max(width - len(start) - len(copies), 16)

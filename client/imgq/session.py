@@ -132,6 +132,11 @@ class Session:
                 reply = at(address)
             except (FileNotFoundError, ConnectionRefusedError):
                 continue
+            except RefusedError as error:
+                # A daemon that was just stopping: the next one answers, where one may be started.
+                if error.code == connection.GONE and self.spawn and not self._named:
+                    break
+                raise
             self._address = address
             return reply
         self._address = self._start(deadline)

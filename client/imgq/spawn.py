@@ -110,6 +110,7 @@ def _reason(words: IO[bytes], locations: Locations, code: int | None) -> str:
     words.seek(0)
     lines = words.read(65536).decode("utf-8", "replace").split("\n")
     said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    said = said.removeprefix("imgqd: ")
     if code is None:
         reason = f"the daemon does not answer after {STARTING_S:g} s"
         if _is_held(locations.lock):

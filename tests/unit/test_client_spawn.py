@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -104,6 +106,25 @@ def test_the_first_question_starts_the_daemon_and_the_next_finds_it(machine: Mac
     for _ in range(2):
         done = run("x", "-l", environ=machine.environ)
         assert (done.returncode, done.stdout.count(b"\n")) == (0, 2), done.stderr
+    assert len(machine.started()) == 1
+
+
+def test_a_daemon_that_stops_without_a_word_is_followed_by_a_new_one(machine: Machine) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.join(machine.home, "imgqd.sock"))
+        listener.listen(1)
+
+        def hang_up() -> None:
+            connection, _ = listener.accept()
+            listener.close()
+            connection.recv(1000)
+            connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        done = run("x", "-l", environ=machine.environ)
+        thread.join()
+    assert (done.returncode, done.stdout.count(b"\n")) == (0, 2), done.stderr
     assert len(machine.started()) == 1
 
 

@@ -40,7 +40,7 @@ def test_a_list_for_a_person(stand_in: StandIn, home: str) -> None:
         "x", environ=environment(IMGQ_HOME=home, HOME=home, NO_COLOR="1")
     )
     assert code == 0
-    assert output.decode() == " 9  0.3127  ~/a.jpg\n10  -0.1000  /elsewhere/b c.jpg  (+2)\n"
+    assert output.decode() == " 9   0.3127  ~/a.jpg\n10  -0.1000  /elsewhere/b c.jpg  (+2)\n"
 
 
 def test_colours_unless_told_otherwise(stand_in: StandIn, home: str) -> None:
