@@ -175,10 +175,7 @@ class Searcher:
         else:
             vector = query_vector(query.terms, self._towers(serving), self._texts)
             ranking = Ranking(self._store, serving.model_id, serving.keeper.index, vector)
-            if query.filters.any:
-                self._search_filtered(query, ranking, collector)
-            else:
-                collector.take(ranking.walk(collector.need, least=query.min_score))
+            self._search_similar(query, ranking, collector)
         self._report(collector)
         return Answer(query, collector.hits())
 
@@ -200,29 +197,31 @@ class Searcher:
             deadline_s=self._deadline_s,
         )
 
-    def _search_filtered(self, query: Query, ranking: Ranking, collector: Collector) -> None:
-        """Tries the first candidates; then all that pass when they are few, else more candidates.
+    def _search_similar(self, query: Query, ranking: Ranking, collector: Collector) -> None:
+        """Goes down the index's ranking, with a filter only so far; then compares all that pass.
 
         Each stage begins anew, because a later one may find what an earlier one could not.
         """
-
-        def allowed(ids: Ids) -> Ids:
-            return self._passing(query.filters, ids)
-
-        for deepest in (FIRST_DEPTH, DEEPEST):
-            walk = ranking.walk(
-                collector.need, allowed=allowed, least=query.min_score, deepest=deepest
-            )
-            if collector.take(walk):
+        filters, least = query.filters, query.min_score
+        if not filters.any:
+            if collector.take(ranking.walk(collector.need, least=least)) or ranking.complete:
                 return
             collector.start_again()
-            if deepest == FIRST_DEPTH:
-                few = self._all_passing(query.filters, FEW + 1)
-                if len(few) <= FEW:
-                    break
-        else:
-            few = self._all_passing(query.filters, -1)
-        collector.take([ranking.of(few)])
+            collector.take([ranking.of(self._all_passing(filters, -1))])
+            return
+
+        def allowed(ids: Ids) -> Ids:
+            return self._passing(filters, ids)
+
+        for deepest in (FIRST_DEPTH, DEEPEST):
+            walk = ranking.walk(collector.need, allowed=allowed, least=least, deepest=deepest)
+            if collector.take(walk) or ranking.complete:
+                return
+            collector.start_again()
+            few = self._all_passing(filters, FEW + 1 if deepest == FIRST_DEPTH else -1)
+            if len(few) <= FEW or deepest == DEEPEST:
+                collector.take([ranking.of(few)])
+                return
 
     def _passing(self, filters: Filters, ids: Ids) -> Ids:
         """Those of some candidates that may pass, in their order."""

@@ -40,6 +40,8 @@ class Ranking:
         self._model_id = model_id
         self._index = index
         self._query = query
+        # True when the last walk ended because nothing of interest was left.
+        self.complete = False
 
     def of(self, ids: Ids) -> Ranked:
         """All of `ids` that have a vector, best first; equal scores by id."""
@@ -67,8 +69,10 @@ class Ranking:
         when no candidate that was not looked at yet can be expected to beat it: the error of
         the estimates is measured on those that were. `need` is how many will be taken, `allowed`
         reduces candidates to those that pass a filter, `least` is the lowest score of interest,
-        `deepest` ends the walk after so many candidates even when there are more.
+        `deepest` ends the walk after so many candidates even when there are more. Afterwards
+        `complete` tells whether that was all.
         """
+        self.complete = False
         walk = _Walk(self, need, least)
         depth = max(FIRST_DEPTH, 2 * need)
         position = 0
@@ -76,7 +80,8 @@ class Ranking:
             if deepest is not None:
                 depth = min(depth, deepest)
             ids, estimates = self._candidates(depth)
-            all_seen = len(ids) < depth or depth >= self._index.count
+            # An index of lists (IVF) may know no more candidates though it holds more vectors.
+            no_more = len(ids) < depth or depth >= self._index.count
             step = need + SPARE if self._index.exact else max(FIRST_STEP, need)
             while position < len(ids):
                 end = min(position + step, len(ids))
@@ -86,12 +91,14 @@ class Ranking:
                 walk.look_at(fresh, ids[position:end], estimates[position:end])
                 position = end
                 step *= 2
-                if not (all_seen and position == len(ids)):
+                if not (no_more and position == len(ids)):
                     yield walk.certain(float(estimates[end - 1]), exact=self._index.exact)
                     if walk.hopeless:
+                        self.complete = True
                         return
-            if all_seen:
+            if no_more:
                 yield walk.rest()
+                self.complete = len(ids) >= self._index.count
                 return
             if depth == deepest:
                 return
