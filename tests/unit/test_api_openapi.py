@@ -17,6 +17,7 @@ from imgqd.api.guard import Limits
 from imgqd.api.routes import Api
 from imgqd.api.schemas import COMPONENTS, REQUESTS
 from imgqd.errors import UsageError
+from tests.openapi_check import check_answer
 from tests.unit.small_daemon import SmallDaemon, running
 
 
@@ -29,30 +30,6 @@ def api(tmp_path_factory):
 @pytest.fixture(scope="module")
 def document(api):
     return api.ask("GET", "/v1/openapi.json").json
-
-
-def validator(document, fragment):
-    """A validator of `fragment`, in which references are those of the document."""
-    return Draft202012Validator({**fragment, "components": document["components"]})
-
-
-def check_answer(document, method, target, reply):
-    """Fails unless the reply is one that the document promises for this route."""
-    bare = target.partition("?")[0]
-    (path,) = [
-        path for path in document["paths"] if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), bare)
-    ]
-    operation = document["paths"][path][method.lower()]
-    promised = operation["responses"][str(reply.status)]
-    if "$ref" in promised:
-        promised = document["components"]["responses"][promised["$ref"].rpartition("/")[2]]
-    if "content" not in promised:
-        assert reply.body == b""
-        return
-    kind = reply.headers["Content-Type"].partition(";")[0]
-    assert kind in promised["content"]
-    if kind == "application/json":
-        validator(document, promised["content"][kind]["schema"]).validate(reply.json)
 
 
 def test_the_document_describes_exactly_the_routes_that_are_served():

@@ -61,7 +61,11 @@ def answer(required: Schema, optional: Schema | None = None, **more: Any) -> Sch
 
 # On Windows a path begins with a drive. NUL ends a path everywhere, so none holds it.
 ABSOLUTE = text(pattern=r"^(/|[A-Za-z]:[\\/])[^\u0000]*$", maxLength=4096)
-BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})$"
+# The base64 of bytes that begin with a slash.
+BASE64 = (
+    "^L[w-z0-9+/](?:==|[A-Za-z0-9+/]=|[A-Za-z0-9+/]{2}(?:[A-Za-z0-9+/]{4})*"
+    "(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)$"
+)
 PATHS = listed(ref("PathInput"), "absolute paths", minItems=1, maxItems=1000)
 PATH_B64 = {"path_b64": text("the exact bytes, where `path` is not valid UTF-8")}
 TIMEOUT = number("seconds to wait at most", minimum=0, maximum=604_800)
