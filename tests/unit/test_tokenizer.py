@@ -8,7 +8,7 @@ import string
 import numpy as np
 import open_clip
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imgqd.models.tokenizer import load_tokenizer
@@ -56,6 +56,10 @@ def theirs():
 
 @settings(max_examples=400, deadline=None)
 @given(text=TEXTS)
+@example("<b> &amp;lt;i&amp;gt;")
+@example("&amp;amp;lt;")
+@example("it'ſ")
+@example("l'été 😀😀 don't")
 def test_clip_ids_equal_open_clips_for_any_text(ours, theirs, text):
     assert ours([text]).tolist() == theirs([text]).tolist()
 
@@ -67,6 +71,7 @@ def test_ways_of_cleaning_equal_open_clips(bpe, clean):
 
     @settings(max_examples=100, deadline=None)
     @given(text=TEXTS)
+    @example("DON'T, it'S __init__ <START_OF_TEXT>")
     def check(text):
         assert mine([text]).tolist() == reference([text]).tolist()
 
