@@ -75,6 +75,8 @@ def _read(url: str, answer: Any, deadline: float) -> bytes:
             raise UsageError(
                 f"{url} took longer than {TIMEOUT_S:g} s; save the picture and give its file"
             )
+    if getattr(answer, "length", None):
+        raise UsageError(f"{url} was cut off after {len(data)} bytes; ask again")
     if not data:
         raise UsageError(f"{url} is empty; give the URL of a picture")
     return bytes(data)
