@@ -36,7 +36,8 @@ umount -R /sys/fs/cgroup 2>/dev/null || true
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mkdir "/sys/fs/cgroup/$GROUP" "/sys/fs/cgroup/$GROUP/user"
 chown -R "$OWNER:$OWNER" "/sys/fs/cgroup/$GROUP/user"
-# What the machine's own systemd makes when it starts, and root's manager takes from there.
+# What the machine's own systemd makes when it starts, and managers of users take from there.
+mkdir /run/systemd/unit-root
 mkdir -m 000 /run/systemd/inaccessible /run/systemd/inaccessible/dir
 (
   cd /run/systemd/inaccessible
@@ -44,9 +45,6 @@ mkdir -m 000 /run/systemd/inaccessible /run/systemd/inaccessible/dir
   "$PYTHON" -c "import socket; socket.socket(socket.AF_UNIX).bind('sock')"
   chmod 000 reg fifo chr sock
 )
-# As on systems that do not trust users with namespaces: where the manager looks for what it
-# mounts over hidden things there is nothing, and whoever is not root may not unshare.
-[ -n "$NAMESPACES" ] || rm -r /run/systemd/inaccessible
 chown "$OWNER" "$CONSOLE"
 mount --bind "$CONSOLE" /dev/console
 (
@@ -67,7 +65,7 @@ find "/sys/fs/cgroup/$GROUP" -depth -type d -exec rmdir {} \\;
 class UserManager:
     """A running manager. `home` is its user's home folder, `user` the user's number."""
 
-    def __init__(self, directory: str, *, namespaces: bool) -> None:
+    def __init__(self, directory: str) -> None:
         self.home = os.path.join(directory, "home")
         self.user = USER if _readable(USER) else 0
         os.makedirs(self.home)
@@ -92,7 +90,6 @@ class UserManager:
                 "CONSOLE": os.ttyname(console),
                 "MANAGER": MANAGER,
                 "PYTHON": sys.executable,
-                "NAMESPACES": "yes" if namespaces else "",
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -205,9 +202,13 @@ def user_manager(*, namespaces: bool = True) -> Iterator[UserManager | str]:
         yield reason
         return
     directory = tempfile.mkdtemp(prefix="imgq-manager-")
-    manager = UserManager(directory, namespaces=namespaces)
+    manager = UserManager(directory)
     try:
         reason = manager.wait()
+        if not namespaces:
+            # Without these the manager can hide nothing, and ends as where it may not unshare.
+            for place in (f"/run/user/{manager.user}", "/run"):
+                manager.run("rm", "-rf", f"{place}/systemd/inaccessible")
         yield manager if reason is None else reason
     finally:
         manager.close()

@@ -11,10 +11,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+import psutil
 import pytest
 
 from imgq.locations import locate
 from tests import photographs
+from tests.documented import programs, shell_blocks
 from tests.harness import Home, wait_until
 from tests.stand_in_manager import NotifySocket, activate, listening
 from tests.user_manager import UserManager, user_manager
@@ -63,6 +65,9 @@ def supervised(tiny_home: Home) -> Iterator[Supervised]:
     with ExitStack() as stack:
         found = Supervised(tiny_home, stack)
         yield found
+        # Nobody knocks at a door that nobody holds.
+        found.door.close()
+        os.unlink(found.path)
         tiny_home.close()
 
 
@@ -134,9 +139,8 @@ def test_no_child_gets_the_managers_sockets_or_variables(supervised: Supervised)
     supervised.notify.wait_for(lambda line: line == "READY=1")
     assert home.imgqd("add", home.photos).returncode == 0
 
-    def children() -> list[str]:
-        with open(f"/proc/{home.pid}/task/{home.pid}/children") as stream:
-            return stream.read().split()
+    def children() -> list[int]:
+        return [child.pid for child in psutil.Process(home.pid).children(recursive=True)]
 
     with open("/proc/net/unix") as stream:
         inode = next(line.split()[6] for line in stream if line.rstrip().endswith(supervised.path))
@@ -246,8 +250,9 @@ class Served:
         os.makedirs(self.photos)
         for name in ("chelsea", "coffee", "rocket"):
             photographs.save(name, os.path.join(self.photos, f"{name}.jpg"))
-        if os.path.isdir(models_dir):
-            shutil.copytree(models_dir, self.models)
+        # The tests' own folder cannot be read by an ordinary user.
+        name = "tiny-clip-source"
+        shutil.copytree(os.path.join(models_dir, name), os.path.join(self.models, name))
         subprocess.run(["chown", "-R", str(manager.user), manager.home], check=True)
 
     def python(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
@@ -357,6 +362,15 @@ def test_systemd_installs_starts_answers_restarts_and_forgets_it(served: Served)
     assert os.path.exists(os.path.join(served.library, "library.db"))
 
 
+def test_the_documented_commands_work_as_they_stand(served: Served) -> None:
+    (block,) = [block for block in shell_blocks("operating.md") if "service" in block]
+    path = f"{programs(served.manager.home)}{os.pathsep}{os.environ['PATH']}"
+    done = served.python(
+        "-c", f"import subprocess; subprocess.run({block!r}, shell=True)", PATH=path
+    )
+    assert b"running (pid " in done.stdout and b"removed " in done.stderr, done.stderr.decode()
+
+
 def test_a_daemon_that_runs_already_makes_way_for_the_service(served: Served) -> None:
     assert served.imgqd("run", "--detach").returncode == 0
     before = json.loads(served.imgqd("status", "--json").stdout)["pid"]
@@ -373,6 +387,7 @@ def test_a_hanging_daemon_is_ended_and_started_again(served: Served) -> None:
     os.makedirs(drop_in)
     with open(os.path.join(drop_in, "patience.conf"), "w") as stream:
         stream.write("[Service]\nWatchdogSec=2\n")
+    subprocess.run(["chown", "-R", str(served.manager.user), drop_in], check=True)
     served.manager.run("systemctl", "--user", "daemon-reload")
     served.manager.run("systemctl", "--user", "restart", "imgqd.service")
     before = int(served.manager.show("imgqd.service", "MainPID"))
@@ -409,10 +424,11 @@ for path in (os.path.join(home, ".ssh"), os.path.join(os.environ["XDG_RUNTIME_DI
     print(os.path.basename(path), "=", oct(os.lstat(path).st_mode & 0o777))
 """
 
+# By a child, as the decoders are: it may not even write to a file any more, only to a pipe.
 SANDBOX = """
-import sys
-from imgqd.indexing import sandbox
-print(*sandbox.apply(memory_mb=2048, cpu_s=10))
+import subprocess, sys
+code = "from imgqd.indexing import sandbox; print(*sandbox.apply(memory_mb=2048, cpu_s=10))"
+print(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout)
 """
 
 
