@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import numpy as np
 import open_clip
@@ -12,11 +13,13 @@ import torch
 from open_clip.transform import PreprocessCfg
 
 from imgqd.errors import ModelError, UsageError
-from imgqd.models import build_worker, export, image_worker, openclip
+from imgqd.models import build_worker, export, image_worker, openclip, openclip_tokenizer
 from imgqd.models.artifact import open_artifact
 from imgqd.models.image import ImageEncoder
 from imgqd.models.spec import parse_spec
 from imgqd.models.text import TextEncoder
+from imgqd.models.tokenizer import load_tokenizer
+from tests.loopback_hub import LoopbackHub
 from tests.photographs import photograph
 from tests.unit import open_clip_models as models
 
@@ -160,11 +163,8 @@ def test_position_embeddings_are_not_stretched(tmp_path):
     assert "visual.positional_embedding is (5, 128), not (17, 128)" in caught.value.message
 
 
-@pytest.fixture(scope="module")
-def only_in_torch(tmp_path_factory):
-    """A model whose export fails, made all the same; and what open_clip makes of it."""
-    root = str(tmp_path_factory.mktemp("torch"))
-    spec = models.save_model(os.path.join(root, "source"), models.vit(64, quick_gelu=True))
+def made_for_torch(root, spec):
+    """The artifact of a model whose export fails."""
     building = os.path.join(root, ".building-here")
     os.makedirs(building)
 
@@ -174,8 +174,15 @@ def only_in_torch(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export, "_export", refuse)
         request = {"spec": spec, "models_dir": root, "directory": building}
-        artifact = open_artifact(build_worker.build(request, lambda _: None))
-    return artifact, models.open_clip_itself(spec)
+        return open_artifact(build_worker.build(request, lambda _: None))
+
+
+@pytest.fixture(scope="module")
+def only_in_torch(tmp_path_factory):
+    """A model that was not exported, and what open_clip makes of it."""
+    root = str(tmp_path_factory.mktemp("torch"))
+    spec = models.save_model(os.path.join(root, "source"), models.vit(64, quick_gelu=True))
+    return made_for_torch(root, spec), models.open_clip_itself(spec)
 
 
 def pictures(artifact, preprocess):
@@ -206,6 +213,70 @@ def test_model_without_graphs_runs_in_torch(only_in_torch):
         texts.close()
         images.close()
     assert not images.running
+
+
+def test_multilingual_model_runs_in_torch_without_its_source(tmp_path):
+    source, tower = str(tmp_path / "source"), str(tmp_path / "tower")
+    vocabulary = models.write_unigram_tokenizer(source, kind="xlm-roberta")
+    models.write_xlm_roberta(tower, vocabulary)
+    spec = models.save_model(source, models.xlm_roberta(tower))
+    model, _, tokenizer = models.open_clip_itself(spec)
+    artifact = made_for_torch(str(tmp_path), spec)
+    shutil.rmtree(source)
+    shutil.rmtree(tower)
+    module = openclip.load_torch(artifact.path, artifact.manifest, "text")
+    with torch.inference_mode():
+        tokens = tokenizer(models.SENTENCES)
+        theirs = model.encode_text(tokens, normalize=True)
+        assert (module.eval()(tokens) * theirs).sum(dim=1).min() >= 0.9999
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A hub that has what a multilingual model names by name."""
+    source, tower = str(tmp_path / "source"), str(tmp_path / "tower")
+    vocabulary = models.write_unigram_tokenizer(source, kind="xlm-roberta")
+    models.write_xlm_roberta(tower, vocabulary)
+    files = {}
+    for directory in (source, tower):
+        for name in os.listdir(directory):
+            with open(os.path.join(directory, name), "rb") as stream:
+                files[f"xlm-roberta-base/{name}"] = stream.read()
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with LoopbackHub(files) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server
+
+
+def test_towers_named_by_name_come_from_the_hub(hub):
+    config = {"model_cfg": models.xlm_roberta("xlm-roberta-base")}
+    found = openclip._Found(config, "weights")
+    resolved, tower = openclip._with_local_tower(found, lambda _: None)
+    assert tower["model_type"] == "xlm-roberta"
+    assert os.path.isdir(resolved["model_cfg"]["text_cfg"]["hf_model_name"])
+    model, _ = openclip._create(resolved)
+    assert type(model.text).__name__ == "HFTextEncoder"
+
+
+@pytest.mark.parametrize("with_transformers", [True, False])
+def test_tokenizers_named_by_name_come_from_the_hub(hub, tmp_path, monkeypatch, with_transformers):
+    monkeypatch.setattr(openclip_tokenizer, "_has_transformers", lambda: with_transformers)
+    config = models.xlm_roberta("xlm-roberta-base")
+    target = str(tmp_path / "target")
+    os.mkdir(target)
+    settings = openclip_tokenizer.write_tokenizer(target, config, None, lambda _: None)
+    theirs = open_clip.tokenizer.HFTokenizer(str(tmp_path / "source"), context_length=77)
+    ours = load_tokenizer(target, settings)(models.SENTENCES)
+    assert np.array_equal(ours, theirs(models.SENTENCES).numpy())
+
+
+def test_tokenizer_that_needs_transformers_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(openclip_tokenizer, "_has_transformers", lambda: False)
+    config = models.xlm_roberta("xlm-roberta-base")
+    with pytest.raises(ModelError) as caught:
+        openclip_tokenizer.write_tokenizer(str(tmp_path), config, str(tmp_path), lambda _: None)
+    assert "pip install transformers" in caught.value.message
 
 
 def test_half_precision_stays_close(only_in_torch):

@@ -27,7 +27,10 @@ class TextEncoder:
     """Texts to vectors of one model. Thread-safe; texts of one call are encoded together."""
 
     def __init__(self, artifact: Artifact, *, threads: int = 2) -> None:
-        """Loads the tower (a few tenths of a second). Raises ModelError when it cannot be run."""
+        """Loads the tower: tenths of a second, or seconds where torch runs it.
+
+        Raises ModelError when it cannot be run.
+        """
         self.artifact = artifact
         self._tokenizer = load_tokenizer(artifact.path, artifact.manifest["tokenizer"])
         self._cut = bool(artifact.manifest["text"]["cut"])
@@ -37,6 +40,8 @@ class TextEncoder:
             self._tower = _Child(artifact, threads)
         else:
             self._tower = _Graph(artifact, threads)
+        # The first run is slow, and a tower that cannot run is better known now than then.
+        self.encode(["warm"])
 
     def encode(self, texts: list[str]) -> Vectors:
         """(n, dim) float32, L2-normalised, in the order of `texts`.
