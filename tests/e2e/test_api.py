@@ -188,3 +188,10 @@ def test_nothing_but_ids_leads_anywhere(album: Home) -> None:
                 assert b"root:" not in reply.body
                 assert set(reply.json) == {"error"}
     assert tried >= 100
+
+
+def test_an_example_that_is_no_picture_is_not_repeated_in_the_answer(album: Home) -> None:
+    reply = ask(album, "POST", "/v1/search", {"terms": [{"image": "AAAA" * 1_000_000}]})
+    assert reply.status == 400
+    assert reply.json["error"]["message"].startswith("the example that was sent cannot be read")
+    assert len(reply.body) < 1000

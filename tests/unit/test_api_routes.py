@@ -189,3 +189,9 @@ def test_a_defect_in_the_daemon_is_an_answer_and_not_the_end(tmp_path):
         assert (reply.status, reply.code) == (500, "failed")
         assert b"Traceback" not in reply.body
         assert api.ask("GET", "/v1/problems").status == 200
+
+
+def test_a_message_is_never_longer_than_a_page(api, tmp_path):
+    reply = api.ask("POST", "/v1/folders", {"paths": ["/" + "x" * 4000]})
+    assert reply.status == 400
+    assert 1000 < len(reply.json["error"]["message"]) < 2100

@@ -22,6 +22,8 @@ from imgqd.errors import ImgqError, UnavailableError, UsageError
 
 log = structlog.get_logger("api")
 
+MESSAGE_LENGTH = 2000
+
 # On every answer: it is not ours to say what runs here, and no web page's to use it.
 SAFE_HEADERS = {
     "Server": "imgqd",
@@ -275,4 +277,7 @@ class BodyReader:
 
 
 def error_body(code: str, message: str) -> bytes:
+    """The JSON of an error. A message is for people: what is longer than a page is cut."""
+    if len(message) > MESSAGE_LENGTH:
+        message = message[:MESSAGE_LENGTH] + "…"
     return json.dumps({"error": {"code": code, "message": message}}).encode()

@@ -155,7 +155,7 @@ def _example(term: Term, towers: Towers) -> Vectors:
             decoded = towers.decoder.decode(stream.fileno(), towers.preprocess, name=name)
         except ProblemError as problem:
             raise UsageError(
-                f"the example {term.name or term.value!r} cannot be read as a picture"
+                f"the example {term.name or 'that was sent'} cannot be read as a picture"
                 f" ({problem.reason}): {problem.message}"
             ) from problem
     vectors = towers.image.encode(decoded.pixels[None])
