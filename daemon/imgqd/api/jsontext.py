@@ -39,6 +39,8 @@ def read_json(body: bytes) -> Any:
     if len(body) < 64 and not body.strip():
         return {}
     held: dict[str, str] = {}
+    # Each value has at most a name and a text: four quotes.
+    _limit(body.count(b'"') // 4)
     if len(body) > LONG_TEXT:
         body = _hold_long_texts(body, held)
     if len(body) > REST_LIMIT:
@@ -46,9 +48,7 @@ def read_json(body: bytes) -> Any:
             f"the request has more than {REST_LIMIT} bytes beside its examples, which are base64 "
             "without escapes; ask for less at once"
         )
-    count = body.count(b",") + body.count(b"[") + body.count(b"{")
-    if count > VALUE_LIMIT:
-        raise UsageError(f"the request has more than {VALUE_LIMIT} values; ask for less at once")
+    _limit(body.count(b",") + body.count(b"[") + body.count(b"{"))
     try:
         value = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
         if _too_deep(value, DEPTH_LIMIT):
@@ -62,6 +62,11 @@ def read_json(body: bytes) -> Any:
     except ValueError as error:
         raise UsageError(f"the request is not valid JSON: {error}") from None
     return _give_back(value, held) if held else value
+
+
+def _limit(values: int) -> None:
+    if values > VALUE_LIMIT:
+        raise UsageError(f"the request has more than {VALUE_LIMIT} values; ask for less at once")
 
 
 def _hold_long_texts(body: bytes, held: dict[str, str]) -> bytes:
@@ -89,7 +94,7 @@ def _texts(body: bytes) -> Iterator[tuple[int, int]]:
     """Where the quotes of each text are, as far as a bounded number of looks goes."""
     end = -1
     start = None
-    for _ in range(VALUE_LIMIT * 2):
+    for _ in range(VALUE_LIMIT * 4):
         end = body.find(b'"', end + 1)
         if end < 0:
             return

@@ -134,6 +134,8 @@ def query_vector(terms: tuple[Term, ...], towers: Towers, cache: TextCache) -> V
 def _called(term: Term) -> str:
     if term.kind == "text":
         return repr(term.value)
+    if term.kind == "image":
+        return term.name or "the example that was sent"
     return term.name or f"{term.kind} {term.value!r}"
 
 
