@@ -78,10 +78,11 @@ class ServiceManager(Protocol):
     def uninstall(self, locations: Locations) -> list[str]:
         """Stops and removes it; empty when nothing was there."""
 
-    def status(self, job: Job) -> dict[str, Any]:
-        """What is: `manager`, `files`, `installed`, `current` (as `install` would write it now),
-        `enabled`, `reachable` (the manager), `running`, `listening`, `pid`, `restarts`, `detail`,
-        `notes`.
+    def status(self, job: Job | None) -> dict[str, Any]:
+        """What is, compared with `job` where there is one.
+
+        `manager`, `files`, `installed`, `current` (as `install` would write it now), `enabled`,
+        `reachable` (the manager), `running`, `listening`, `pid`, `restarts`, `detail`, `notes`.
         """
 
 
@@ -238,28 +239,3 @@ def starts(command: tuple[str, ...], environment: Mapping[str, str] | None = Non
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
-
-
-def write_file(path: str, text: str) -> bool:
-    """Writes a file beside and renames it; False when it has this text already. Raises ServiceError."""
-    if read_file(path) == text:
-        return False
-    beside = f"{path}.new"
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(beside, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except OSError as error:
-        raise ServiceError(f"{path} cannot be written: {error.strerror or error}") from error
-    return True
-
-
-def read_file(path: str) -> str | None:
-    """The text of a file, None when there is none that can be read."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read()
-    except (OSError, ValueError):
-        return None

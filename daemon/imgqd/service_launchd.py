@@ -21,10 +21,9 @@ from imgqd.service import (
     Plan,
     ServiceError,
     job_of_user,
-    read_file,
     template,
-    write_file,
 )
+from imgqd.service_files import read_file, write_file
 
 LABEL = "org.imgq.imgqd"
 LAUNCHD_LOG = "imgqd.launchd.log"
@@ -89,7 +88,7 @@ class Launchd:
             os.unlink(path)
         return [f"removed {path}" for path in found]
 
-    def status(self, job: Job) -> dict[str, Any]:
+    def status(self, job: Job | None) -> dict[str, Any]:
         """See `ServiceManager`."""
         shown = self._print()
         pid = re.search(r"^\s*pid = (\d+)", shown or "", re.MULTILINE)
@@ -98,7 +97,7 @@ class Launchd:
             "manager": "launchd",
             "files": [self.path],
             "installed": installed,
-            "current": self._is_current(job),
+            "current": job is not None and self._is_current(job),
             "enabled": installed,
             "reachable": self._launchctl("print", self.domain).returncode == 0,
             "running": pid is not None,

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from imgq.locations import Locations, locate
@@ -24,13 +24,13 @@ from imgqd.service import (
     ServiceError,
     job_of_user,
     not_found,
-    read_file,
     scratch_folder,
     stable_interpreter,
     starts,
     template,
-    write_file,
 )
+from imgqd.service_files import link, links_to, make_folder, read_file, write_file
+from imgqd.service_units import changed, command_line, specifiers, without_namespaces, word
 
 SERVICE, SOCKET = "imgqd.service", "imgqd.socket"
 SYSTEM_USER = "imgq"
@@ -39,11 +39,6 @@ SYSTEM_SCRATCH = os.path.join(SYSTEM_HOME, "tmp")
 SYSTEM_UNITS = "/etc/systemd/system"
 SYSUSERS = "/etc/sysusers.d/imgqd.conf"
 
-_NAMESPACES = "# -- Hardening that needs namespaces."
-_LEFT_OUT = "# -- Left out, and why."
-_WITHOUT = (
-    "# -- Hardening that needs namespaces is left out: this machine does not let users make them.\n"
-)
 # Exit codes of systemd itself for a sandbox that cannot be made (systemd.exec(5)): NAMESPACE,
 # USER, CAPABILITIES and their like. imgqd's own are below 200.
 _SANDBOX_FAILED = range(200, 256)
@@ -95,18 +90,24 @@ class Systemd:
         """The two units, and the links that enable them."""
         service = os.path.join(self.directory, SERVICE)
         socket = os.path.join(self.directory, SOCKET)
-        target = "multi-user.target" if self.system else "default.target"
         files = {service: self._service(job), socket: self._socket(job)}
         if self.system:
             files[SYSUSERS] = f'u {SYSTEM_USER} - "imgq picture search" {SYSTEM_HOME}\n'
         return Plan(
             files=files,
-            links={
-                os.path.join(self.directory, f"{target}.wants", SERVICE): service,
-                os.path.join(self.directory, "sockets.target.wants", SOCKET): socket,
-            },
+            links=self._links(),
             folders=() if self.system else job.folders,
         )
+
+    def _links(self) -> dict[str, str]:
+        """What `systemctl enable` would make."""
+        target = "multi-user.target" if self.system else "default.target"
+        return {
+            os.path.join(self.directory, f"{wanted}.wants", name): os.path.join(
+                self.directory, name
+            )
+            for wanted, name in ((target, SERVICE), ("sockets.target", SOCKET))
+        }
 
     def _service(self, job: Job) -> str:
         environment = {"TMPDIR": job.scratch, **job.environment}
@@ -155,7 +156,7 @@ class Systemd:
         steps += [
             f"link {path} -> {target}"
             for path, target in plan.links.items()
-            if not _links_to(path, target)
+            if not links_to(path, target)
         ]
         if not self.reachable():
             return [*steps, f"start nothing: {self._silence()}"]
@@ -174,15 +175,15 @@ class Systemd:
         plan = self.plan(job)
         done = []
         for folder in plan.folders:
-            _make_folder(folder)
+            make_folder(folder)
         for path, text in plan.files.items():
             if not self._is_current(path, plan) and write_file(path, text):
                 done.append(f"wrote {path}")
                 if path == SYSUSERS:
                     self._make_user()
         for path, target in plan.links.items():
-            if not _links_to(path, target):
-                _link(path, target)
+            if not links_to(path, target):
+                link(path, target)
                 done.append(f"enabled {os.path.basename(path)}")
         if not self.reachable():
             return Outcome([*done, f"nothing was started: {self._silence()}"], False)
@@ -255,15 +256,16 @@ class Systemd:
 
     # -- status
 
-    def status(self, job: Job) -> dict[str, Any]:
+    def status(self, job: Job | None) -> dict[str, Any]:
         """See `ServiceManager`."""
-        plan = self.plan(job)
+        plan = self.plan(job) if job is not None else None
         service = os.path.join(self.directory, SERVICE)
         installed = os.path.exists(service)
         reachable = self.reachable()
         shown = self._show() if reachable else {}
         notes = []
-        if installed and read_file(service) == without_namespaces(plan.files[service]):
+        text = read_file(service) or ""
+        if installed and text == without_namespaces(text):
             notes.append("without the hardening that needs namespaces, which this machine refuses")
         if installed and not self.system and not _lingers():
             notes.append("it runs while you are logged in; for always: loginctl enable-linger")
@@ -272,10 +274,11 @@ class Systemd:
         state = shown.get("ActiveState", "")
         return {
             "manager": "systemd",
-            "files": list(plan.files),
+            "files": [service, os.path.join(self.directory, SOCKET)],
             "installed": installed,
-            "current": all(self._is_current(path, plan) for path in plan.files),
-            "enabled": all(_links_to(path, target) for path, target in plan.links.items()),
+            "current": plan is not None
+            and all(self._is_current(path, plan) for path in plan.files),
+            "enabled": all(links_to(path, target) for path, target in self._links().items()),
             "reachable": reachable,
             "running": state == "active",
             "listening": reachable and self._is_active(SOCKET),
@@ -357,60 +360,6 @@ def user_units() -> str:
     return os.path.join(config, "systemd", "user")
 
 
-def specifiers(text: str) -> str:
-    """Text that systemd takes literally. Raises UsageError for what a unit file cannot hold."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        shown = text.encode("utf-8", "backslashreplace").decode()
-        raise UsageError(
-            f"{shown} is not valid UTF-8, which systemd needs; set IMGQ_HOME"
-        ) from None
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise UsageError(f"{text!r} has control characters, which systemd does not take")
-    return text.replace("%", "%%")
-
-
-def command_line(words: Sequence[str]) -> str:
-    """A command of a unit file. Raises UsageError for a program whose path systemd refuses."""
-    program, *arguments = words
-    if set(program) & set("\"'\\"):
-        raise UsageError(
-            f"systemd starts no program whose path has quotes or backslashes: {program}; "
-            "install imgq in another folder"
-        )
-    return " ".join([word(program), *(word(text.replace("$", "$$")) for text in arguments)])
-
-
-def word(text: str) -> str:
-    """One word of a unit file, quoted where that is needed."""
-    text = specifiers(text)
-    if text and not set(text) & set(" \t'\"\\;"):
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def changed(text: str, changes: Mapping[str, Iterable[str]]) -> str:
-    """A unit file with the lines of some keys replaced; each key must be there."""
-    lines = text.splitlines()
-    for key, values in changes.items():
-        places = [i for i, line in enumerate(lines) if line.startswith(f"{key}=")]
-        if not places:
-            raise ServiceError(f"the unit has no {key}=; install imgq again")
-        first, others = places[0], set(places)
-        new = [f"{key}={value}" for value in values]
-        kept = [line for i, line in enumerate(lines) if i not in others]
-        lines = kept[:first] + new + kept[first:]
-    return "\n".join(lines) + "\n"
-
-
-def without_namespaces(text: str) -> str:
-    """The unit for machines where users cannot make namespaces; other texts stay as they are."""
-    before, found, rest = text.partition(_NAMESPACES)
-    return f"{before}{_WITHOUT}\n{_LEFT_OUT}{rest.partition(_LEFT_OUT)[2]}" if found else text
-
-
 def closed_folder(path: str) -> str | None:
     """The first folder above `path`, links followed, that other users cannot pass; None if none."""
     for name in dict.fromkeys((os.path.abspath(path), os.path.realpath(path))):
@@ -440,27 +389,3 @@ def _lingers() -> bool:
     except KeyError:
         return False
     return os.path.exists(f"/var/lib/systemd/linger/{name}")
-
-
-def _make_folder(path: str) -> None:
-    try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise ServiceError(f"{path} cannot be made: {error.strerror or error}") from error
-
-
-def _links_to(path: str, target: str) -> bool:
-    try:
-        return os.readlink(path) == target
-    except OSError:
-        return False
-
-
-def _link(path: str, target: str) -> None:
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-        os.symlink(target, path)
-    except OSError as error:
-        raise ServiceError(f"{path} cannot be made: {error.strerror or error}") from error

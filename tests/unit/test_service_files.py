@@ -17,15 +17,8 @@ from imgqd import service
 from imgqd.errors import UsageError
 from imgqd.service import Job, ServiceError
 from imgqd.service_launchd import LABEL, Launchd
-from imgqd.service_systemd import (
-    SERVICE,
-    SOCKET,
-    Systemd,
-    changed,
-    command_line,
-    without_namespaces,
-    word,
-)
+from imgqd.service_systemd import SERVICE, SOCKET, Systemd
+from imgqd.service_units import changed, command_line, without_namespaces, word
 from tests.harness import ROOT
 
 # What systemd 252 says and docs/operating.md names; other versions weigh a little differently.

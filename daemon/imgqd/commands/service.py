@@ -94,10 +94,16 @@ def uninstall(args: Namespace) -> int:
 
 def status(args: Namespace) -> int:
     """Says whether the service is installed, as it should be, and running."""
-    from imgqd.service import manager
+    from imgqd.service import ServiceError, manager
 
     keeper = manager(system=args.system)
-    found = keeper.status(keeper.job(locate()))
+    try:
+        found = keeper.status(keeper.job(locate()))
+    except ServiceError as error:
+        # This interpreter could not be a service: what is installed runs by another one.
+        found = keeper.status(None)
+        if found["installed"]:
+            found["notes"].append(error.message)
     well = found["installed"] and (found["running"] or found["listening"])
     if args.json:
         print_json(found)
