@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
+from typing import Any
 
 import apsw
 
@@ -65,7 +66,7 @@ class Library:
         rows = self._read("PRAGMA user_version")
         return int(rows[0][0]) if rows else None
 
-    def _read(self, sql: str, bindings: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    def _read(self, sql: str, bindings: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         if self._connection is None:
             return []
         try:
