@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+import apsw
 import structlog
 
 from imgq.locations import Locations, make_private
@@ -25,9 +26,9 @@ from imgqd.indexing.decode import DecoderPool
 from imgqd.indexing.look import Looker
 from imgqd.indexing.pipeline import Pipeline
 from imgqd.library.commit import Changes
-from imgqd.library.database import DamagedError
+from imgqd.library.database import CHECK_AT_START, DamagedError
 from imgqd.library.reconcile import Reconciler
-from imgqd.library.recovery import move_aside, open_library, write_backup
+from imgqd.library.recovery import mark_suspect, open_library, write_backup
 from imgqd.metrics import Metrics
 from imgqd.notify import Notifier
 from imgqd.operations import Operations
@@ -37,6 +38,8 @@ from imgqd.settings import Settings
 log = structlog.get_logger("daemon")
 
 HOUSEKEEPING_S = 600.0
+# Not 0: a service manager starts the daemon again, which moves the damaged library aside.
+DAMAGED_EXIT = 4
 
 
 class Daemon:
@@ -70,6 +73,14 @@ class Daemon:
             max_pixels=settings.integer("max_pixels"),
             memory_mb=settings.integer("decode_memory_mb"),
             min_side=settings.integer("min_side"),
+        )
+        # Questions do not wait behind the indexing of a thousand photos.
+        self.query_decoder = DecoderPool(
+            workers=1,
+            timeout_s=settings.number("decode_timeout_s"),
+            max_pixels=settings.integer("max_pixels"),
+            memory_mb=settings.integer("decode_memory_mb"),
+            nice=0,
         )
         self.events = EventHub()
         self.metrics = Metrics()
@@ -156,6 +167,8 @@ class Daemon:
             await self._stop_asked.wait()
             housekeeping.cancel()
             telling.cancel()
+        except (apsw.CorruptError, apsw.NotADBError) as error:
+            self._on_damage(error)
         finally:
             log.info("stopping")
             if self.damaged is None:
@@ -164,7 +177,7 @@ class Daemon:
             self.events.close()
             await server.stop()
             await asyncio.to_thread(self._stop)
-        return 0
+        return 0 if self.damaged is None else DAMAGED_EXIT
 
     def _start(self, folders: Sequence[bytes]) -> None:
         if folders:
@@ -177,11 +190,12 @@ class Daemon:
         self.pipeline.stop()
         self.models.stop()
         self.decoder.close()
+        self.query_decoder.close()
         if self.damaged is None:
             self.back_up()
         self.store.close()
-        if isinstance(self.damaged, DamagedError):
-            move_aside(self.locations.database)
+        if self.damaged is not None:
+            mark_suspect(self.locations.database)
 
     def ask_to_stop(self) -> None:
         """Stops soon; from any thread."""
@@ -212,6 +226,7 @@ class Daemon:
         return None if self.store.pending() else self.store.generation
 
     async def _housekeeping(self) -> None:
+        await asyncio.to_thread(self._check_large)
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             try:
@@ -219,7 +234,18 @@ class Daemon:
             except ImgqError as error:
                 log.warning("housekeeping", error=error.message)
 
+    def _check_large(self) -> None:
+        """A database too large to be checked before the first answer is checked after it."""
+        try:
+            if os.path.getsize(self.locations.database) > CHECK_AT_START:
+                self.store.check()
+        except DamagedError as error:
+            self._on_damage(error)
+
     def _keep_house(self) -> None:
+        serving = self.models.current
+        if serving is not None and self.store.missing_count(serving.model_id):
+            self.models.catch_up()
         older = time.time() - self.settings.number("orphan_keep_s")
         while self.store.purge_orphans(older) and not self.stopping.is_set():
             time.sleep(0.05)

@@ -42,7 +42,7 @@ class Operations:
         self._store = daemon.store
         self._searcher = Searcher(
             daemon.store,
-            decoder=daemon.decoder,
+            decoder=daemon.query_decoder,
             verify_deadline_ms=daemon.settings.integer("verify_deadline_ms"),
             follow_links=daemon.settings.flag("follow_links"),
             on_stale=daemon.store.enqueue,
@@ -50,7 +50,7 @@ class Operations:
         self._thumbnails = Thumbnails(
             daemon.store,
             daemon.locations.thumbs,
-            daemon.decoder,
+            daemon.query_decoder,
             limit=daemon.settings.integer("thumbnail_cache_mb") << 20,
         )
 
@@ -110,7 +110,7 @@ class Operations:
             "queries": daemon.metrics.queries(),
             "memory_bytes": memory_bytes(),
             "encoded": daemon.pipeline.encoded,
-            "failure": daemon.pipeline.failure or daemon.models.error,
+            "failure": store.try_writing() or daemon.pipeline.failure or daemon.models.error,
             "notice": daemon.notice,
             "library_id": store.library_id,
             "home": os.fsencode(daemon.locations.data),

@@ -188,7 +188,7 @@ class Pipeline:
         try:
             jobs = self._store.jobs_after(self._last_id, 512)
         except apsw.Error as error:
-            self._on_damage(error)
+            self._database_failed(error)
             self._more = False
             return
         self._more = len(jobs) == 512
@@ -196,6 +196,13 @@ class Pipeline:
             self._last_id = jobs[-1].id
             self._in_hand += len(jobs)
             self._ready.extend(jobs)
+
+    def _database_failed(self, error: BaseException) -> bool:
+        """True when the database is damaged; a full disk or a busy database passes."""
+        damaged = isinstance(error, apsw.CorruptError | apsw.NotADBError)
+        if damaged:
+            self._on_damage(error)
+        return damaged
 
     def _again(self, job: Job, delay_s: float) -> None:
         with self._condition:
@@ -209,7 +216,7 @@ class Pipeline:
             try:
                 self._look(job)
             except apsw.Error as error:
-                self._on_damage(error)
+                self._database_failed(error)
                 self._again(job, RETRY_S)
             except (OSError, UnavailableError) as error:
                 self._failed_look(job, error)
@@ -378,16 +385,15 @@ class Pipeline:
             try:
                 changes = commit(self._store, outcomes)
                 break
-            except (apsw.FullError, apsw.IOError) as error:
+            except (apsw.Error, OSError) as error:
+                if self._database_failed(error):
+                    return
                 if self.failure is None:
                     log.error("the library cannot be written; trying again", error=str(error))
                 self.failure = f"the library cannot be written: {error}"
                 if self._stopping:
                     return
                 time.sleep(RETRY_S)
-            except apsw.Error as error:
-                self._on_damage(error)
-                return
         if self.failure is not None and self.failure.startswith("the library"):
             log.info("the library can be written again")
             self.failure = None

@@ -56,6 +56,8 @@ class Database:
         self._local = threading.local()
         self._readers: list[apsw.Connection] = []
         self._closed = False
+        # Why the last write failed for lack of room or of a working disk; None once one succeeds.
+        self.write_failure: str | None = None
         try:
             self._writer = self._connect()
             self._prepare()
@@ -80,6 +82,9 @@ class Database:
         connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+        # 4 MB of write-ahead log: large pages would make the default sixteen.
+        connection.execute("PRAGMA wal_autocheckpoint = 256")
+        connection.execute("PRAGMA journal_size_limit = 8388608")
         connection.execute("PRAGMA cache_size = -8000")
         connection.execute("PRAGMA temp_store = MEMORY")
         return connection
@@ -190,8 +195,11 @@ class Database:
             try:
                 yield self._writer
                 self._writer.execute("COMMIT")
-            except BaseException:
+                self.write_failure = None
+            except BaseException as error:
                 self._generation = generation
+                if isinstance(error, apsw.FullError | apsw.IOError | apsw.ReadOnlyError):
+                    self.write_failure = f"the library cannot be written: {error}"
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
@@ -227,6 +235,15 @@ class Database:
                 "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 (key, value),
             )
+
+    def try_writing(self) -> str | None:
+        """Writes something small when the last write failed; returns why that fails, or None."""
+        if self.write_failure is not None:
+            try:
+                self.set_meta("probe", time.time())
+            except apsw.Error as error:
+                return self.write_failure or f"the library cannot be written: {error}"
+        return None
 
     def integrity(self) -> list[str]:
         """What SQLite's own integrity check finds; empty when all is well."""

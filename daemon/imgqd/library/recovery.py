@@ -68,7 +68,15 @@ def open_library(path: str) -> tuple[Store, str | None]:
     one that a newer imgq wrote, which is not touched.
     """
     try:
-        return Store(path), None
+        store = Store(path)
+        if os.path.exists(marker_path(path)):
+            try:
+                store.check()
+            except DamagedError:
+                store.close()
+                raise
+            os.unlink(marker_path(path))
+        return store, None
     except DamagedError as error:
         aside = move_aside(path)
         store = Store(path)
@@ -83,10 +91,21 @@ def open_library(path: str) -> tuple[Store, str | None]:
         return store, text
 
 
+def marker_path(database: str) -> str:
+    """A file that says: SQLite reported damage while running, look closely at the next start."""
+    return database + ".suspect"
+
+
+def mark_suspect(database: str) -> None:
+    """Leaves the marker."""
+    with open(marker_path(database), "w", encoding="ascii"):
+        pass
+
+
 def move_aside(path: str) -> str:
     """Renames a damaged database and its companions; returns the new name."""
     aside = f"{path}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-wal", "-shm", ".suspect"):
         if os.path.exists(path + suffix):
             os.replace(path + suffix, aside + suffix)
     return aside
