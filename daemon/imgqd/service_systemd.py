@@ -186,7 +186,7 @@ class Systemd:
                 link(path, target)
                 done.append(f"enabled {os.path.basename(path)}")
         if not self.reachable():
-            return Outcome([*done, f"nothing was started: {self._silence()}"], False)
+            return Outcome([*done, self._later()], False)
         if not done and self._is_active(SERVICE):
             return Outcome(["installed already, as it should be, and running"], True)
         self._systemctl("daemon-reload")
@@ -295,10 +295,15 @@ class Systemd:
 
     def _silence(self) -> str:
         if self.system:
-            return "systemd does not run here; it starts with the machine, once systemd does"
+            return "systemd does not run here"
+        return "no systemd user manager answers here (a container, or a login without one)"
+
+    def _later(self) -> str:
+        if self.system:
+            return f"nothing was started: {self._silence()}; it starts with the machine"
         return (
-            "no systemd user manager answers here (a container, or a login without one); "
-            "it starts with your next login, and until then: imgqd run --detach"
+            f"nothing was started: {self._silence()}; it starts with your next login, "
+            "and until then: imgqd run --detach"
         )
 
     # -- the manager

@@ -87,7 +87,9 @@ def uninstall(args: Namespace) -> int:
         tell(terminal.harmless(line))
     if not done:
         tell("no service is installed; there is nothing to remove")
-    elif os.path.isdir(locations.data) and not args.system:
+    elif args.system:
+        tell("the user imgq stays, and its library: /var/lib/imgq")
+    elif os.path.isdir(locations.data):
         tell(f"your library stays: {shown(locations.data)}")
     return YES
 
