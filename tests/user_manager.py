@@ -58,7 +58,8 @@ sleep infinity
 _CLEAN = """
 mount --make-rprivate /
 mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null
-find "/sys/fs/cgroup/$GROUP" -depth -type d -exec rmdir {} \\;
+find "/sys/fs/cgroup/$GROUP" -depth -type d -exec rmdir {} \\; 2>/dev/null
+test ! -e "/sys/fs/cgroup/$GROUP"
 """
 
 
