@@ -111,7 +111,11 @@ class Job:
 
 @dataclass(slots=True)
 class Picture:
-    """One distinct content, with the live paths that hold it."""
+    """One distinct content, with the live paths that hold it.
+
+    `tags`, `fields` and `description` are a person's own (the file's is in `metadata`); `category`
+    is a person's, else the computed one, None before it is computed.
+    """
 
     id: int
     content_hash: bytes
@@ -120,6 +124,9 @@ class Picture:
     modified: float
     paths: list[builtins.bytes] = field(default_factory=list)
     tags: tuple[str, ...] = ()
+    fields: dict[str, str] = field(default_factory=dict)
+    description: str | None = None
+    category: str | None = None
 
 
 @dataclass(slots=True)

@@ -187,6 +187,8 @@ def _retouch(
     """Finds the picture for retouched metadata: the same id where only this file held it."""
     known = _by_content(connection, outcome.content_hash)
     if known is not None:
+        if known != outcome.before:
+            store._copy_added(connection, outcome.before, known)
         return known
     holders = connection.execute(
         "SELECT count(*) FROM files WHERE picture_id = ?", (outcome.before,)
@@ -208,10 +210,7 @@ def _retouch(
         " SELECT ?, model_id, vector FROM vectors WHERE picture_id = ?",
         (picture_id, outcome.before),
     )
-    connection.execute(
-        "INSERT INTO tags (picture_id, tag) SELECT ?, tag FROM tags WHERE picture_id = ?",
-        (picture_id, outcome.before),
-    )
+    store._copy_added(connection, outcome.before, picture_id)
     changes.revived.append(picture_id)
     return picture_id
 

@@ -15,16 +15,13 @@ from typing import Any
 import apsw
 import numpy as np
 
-from imgqd.library.database import Database
+from imgqd.library.added import Added
 from imgqd.records import Ids, Metadata, Picture, Vectors
 
 _METADATA = (
     "pixel_hash, width, height, format, taken, taken_offset, camera, lens, latitude, longitude,"
     " title, description, keywords, rating"
 )
-
-# "A deletion that is undone within a month" keeps its tags.
-KEEP_ADDED_S = 31 * 86400.0
 
 
 def _metadata_row(metadata: Metadata) -> tuple[Any, ...]:
@@ -65,7 +62,7 @@ def _metadata(row: Sequence[Any]) -> Metadata:
     )
 
 
-class Pictures(Database):
+class Pictures(Added):
     """What store.Store knows of pictures, models and vectors."""
 
     # -- models and vectors
@@ -237,22 +234,48 @@ class Pictures(Database):
                 )
             picture.paths.append(path)
         if found:
-            tags: dict[int, list[str]] = {}
-            for picture_id, tag in self.read(
-                "SELECT picture_id, tag FROM tags WHERE picture_id IN (SELECT value FROM json_each(?))"
-                " ORDER BY tag",
-                (wanted,),
-            ):
-                tags.setdefault(picture_id, []).append(tag)
-            for picture_id, names in tags.items():
-                if picture_id in found:
-                    found[picture_id].tags = tuple(names)
+            self._add_words(found, wanted)
         return found
+
+    def _add_words(self, found: dict[int, Picture], wanted: str) -> None:
+        """Fills in tags, own fields, the person's description and the category."""
+        chosen = "(SELECT value FROM json_each(?))"
+        tags: dict[int, list[str]] = {}
+        for picture_id, tag in self.read(
+            f"SELECT picture_id, tag FROM tags WHERE picture_id IN {chosen} ORDER BY tag",  # noqa: S608
+            (wanted,),
+        ):
+            tags.setdefault(picture_id, []).append(tag)
+        for picture_id, names in tags.items():
+            if picture_id in found:
+                found[picture_id].tags = tuple(names)
+        for picture_id, key, value in self.read(
+            f"SELECT picture_id, key, value FROM fields WHERE picture_id IN {chosen} ORDER BY key",  # noqa: S608
+            (wanted,),
+        ):
+            if picture_id in found:
+                found[picture_id].fields[key] = value
+        for picture_id, label in self.read(
+            "SELECT picture_id, label FROM categories JOIN labels l ON l.id = label_id"  # noqa: S608
+            f" WHERE picture_id IN {chosen}",
+            (wanted,),
+        ):
+            if picture_id in found:
+                found[picture_id].category = label
+        for picture_id, description, category in self.read(
+            "SELECT picture_id, description, category FROM notes"  # noqa: S608
+            f" WHERE picture_id IN {chosen}",
+            (wanted,),
+        ):
+            if picture_id in found:
+                picture = found[picture_id]
+                picture.description = description
+                picture.category = category or picture.category
 
     def purge_orphans(self, older_than: float, limit: int = 500) -> int:
         """Deletes orphans whose last file went before `older_than` (seconds since the epoch).
 
-        What a person added to them is kept aside for KEEP_ADDED_S.
+        What a person added to them is kept aside for a month.
         """
         with self.write() as connection:
             connection.execute("DELETE FROM keepsakes WHERE until < ?", (time.time(),))
@@ -265,9 +288,10 @@ class Pictures(Database):
             keys = json.dumps(gone)
             for content_hash, data in list(self.added_by_person(keys, connection)):
                 self.keep(connection, content_hash, data)
+            self._forget_added(connection, keys)
             for table, column in (
                 ("vectors", "picture_id"),
-                ("tags", "picture_id"),
+                ("categories", "picture_id"),
                 ("pictures", "id"),
             ):
                 connection.execute(
@@ -275,46 +299,6 @@ class Pictures(Database):
                     (keys,),
                 )
         return len(gone)
-
-    # -- what a person added
-
-    def added_by_person(
-        self, keys: str | None = None, connection: apsw.Connection | None = None
-    ) -> Iterator[tuple[bytes, dict[str, Any]]]:
-        """(content hash, {"tags": [..]}) of pictures to which something was added.
-
-        `keys` is a JSON list of picture ids; None means all.
-        """
-        rows = (connection or self.reader()).execute(
-            "SELECT content_hash, json_group_array(tag) FROM tags t JOIN pictures p"
-            " ON p.id = t.picture_id WHERE ?1 IS NULL OR p.id IN (SELECT value FROM json_each(?1))"
-            " GROUP BY p.id",
-            (keys,),
-        )
-        for content_hash, tags in rows:
-            yield bytes(content_hash), {"tags": json.loads(tags)}
-
-    def keep(self, connection: apsw.Connection, content_hash: bytes, data: dict[str, Any]) -> None:
-        """Sets aside what a person added, until the content is seen again."""
-        connection.execute(
-            "INSERT OR REPLACE INTO keepsakes VALUES (?, ?, ?)",
-            (content_hash, json.dumps(data), time.time() + KEEP_ADDED_S),
-        )
-
-    def _bring_back(
-        self, connection: apsw.Connection, picture_id: int, content_hash: bytes
-    ) -> None:
-        """Gives a picture that is seen again what a person once added to its content."""
-        kept = connection.execute(
-            "SELECT data FROM keepsakes WHERE content_hash = ?", (content_hash,)
-        ).get
-        if kept is None:
-            return
-        connection.executemany(
-            "INSERT OR IGNORE INTO tags VALUES (?, ?)",
-            [(picture_id, tag) for tag in json.loads(kept).get("tags", ())],
-        )
-        connection.execute("DELETE FROM keepsakes WHERE content_hash = ?", (content_hash,))
 
     # -- parts of the pipeline's transaction (commit.py)
 
