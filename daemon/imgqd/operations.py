@@ -12,6 +12,7 @@ import structlog
 
 import imgqd
 from imgqd.api.service import Subscription, SyncResult, cancelled
+from imgqd.describing import Describing
 from imgqd.errors import NotFoundError, UnavailableError, UsageError
 from imgqd.library.commit import Changes
 from imgqd.library.identity import identify
@@ -20,7 +21,6 @@ from imgqd.library.store import is_below
 from imgqd.models.spec import parse_spec
 from imgqd.process import memory_bytes
 from imgqd.records import Picture, Problem
-from imgqd.search.hits import picture_json
 from imgqd.search.query import Searcher, parse_request
 from imgqd.settings import TABLE
 from imgqd.thumbnails import Thumbnails
@@ -34,7 +34,7 @@ log = structlog.get_logger("daemon")
 MODEL_WAIT_S = 2.0
 
 
-class Operations:
+class Operations(Describing):
     """The daemon as the API sees it; thread-safe."""
 
     def __init__(self, daemon: Daemon) -> None:

@@ -143,6 +143,21 @@ class SmallDaemon:
             "tags": [],
         }
 
+    def annotate(self, request: dict[str, Any]) -> dict[str, Any]:
+        for picture_id in request["ids"]:
+            self.picture(picture_id)
+        self.requests.append(request)
+        return {"changed": len(request["ids"]), "generation": 8}
+
+    def export(self, after: bytes) -> dict[str, Any]:
+        if after:
+            return {"records": [], "next": None}
+        record = {"content_hash": "0a" * 20, "tags": ["a"], "path": NOT_UTF8}
+        return {"records": [record], "next": "0a" * 20}
+
+    def import_records(self, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        return {"here": len(records), "kept": 0}
+
     def thumbnail(self, picture_id: int, side: int, format: str = "webp") -> tuple[bytes, str]:
         self.picture(picture_id)
         return f"{format} {picture_id} {side}".encode(), f'"{picture_id}-{side}-{format}"'

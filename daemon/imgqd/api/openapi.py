@@ -39,6 +39,13 @@ _SIDE = {
     "schema": {"type": "integer", "minimum": 16, "maximum": 2048, "default": 256},
 }
 
+_AFTER = {
+    "name": "after",
+    "in": "query",
+    "description": "the `next` of the page before",
+    "schema": {"type": "string"},
+}
+
 _FORM: dict[str, Any] = {
     "name": "format",
     "in": "query",
@@ -150,6 +157,33 @@ PATHS: dict[str, dict[str, Any]] = {
             parameters=[_ID, _SIDE, _FORM],
             description="Has an ETag; answers 304 to the same one in If-None-Match.",
             extra={"304": {"description": "the picture has not changed"}},
+        )
+    },
+    "/v1/annotate": {
+        "post": _operation(
+            "annotate",
+            "Changes what a person says of pictures: tags, description, own fields, category.",
+            "Annotated",
+            body="AnnotateRequest",
+            body_needed=True,
+            description="All or none. It belongs to the content and survives renames and copies.",
+        )
+    },
+    "/v1/export": {
+        "get": _operation(
+            "export",
+            "What persons said of pictures, by content, a page at a time.",
+            "Exported",
+            parameters=[_AFTER],
+        )
+    },
+    "/v1/import": {
+        "post": _operation(
+            "import",
+            "Takes in what was exported, here or on another machine.",
+            "Imported",
+            body="ImportRequest",
+            body_needed=True,
         )
     },
     "/v1/model": {

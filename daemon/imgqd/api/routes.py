@@ -18,9 +18,12 @@ from aiohttp import web
 
 from imgqd.api import openapi, schema
 from imgqd.api.auth import RefusedError
+from imgqd.api.describing import Describing
 from imgqd.api.events import encode
-from imgqd.api.guard import SAFE_HEADERS, BodyReader, GuardedHandler, Limits, error_body
-from imgqd.api.jsontext import parse_path, read_json, write_json
+from imgqd.api.guard import SAFE_HEADERS, BodyReader, GuardedHandler, Limits
+from imgqd.api.jsontext import parse_path, read_json
+from imgqd.api.replies import error_reply as _error
+from imgqd.api.replies import json_reply as _json
 from imgqd.api.schemas import COMPONENTS, ID_MAX
 from imgqd.api.service import Service, Subscription
 from imgqd.api.workers import Lanes
@@ -88,6 +91,7 @@ class Api:
             ("GET", "/v1/events", self.get_events),
             ("GET", "/v1/metrics", self.get_metrics),
             ("POST", "/v1/stop", self.post_stop),
+            *Describing(self.service, self.lanes, self._request).table(),
         ]
 
     @web.middleware
@@ -329,24 +333,6 @@ def _side(request: web.Request) -> int:
     if not (digits.isascii() and digits.isdigit() and least <= int(digits[:9]) <= most):
         raise UsageError(f"side must be a whole number of pixels from {least} to {most}")
     return int(digits)
-
-
-def _json(value: Any, status: int = 200) -> web.Response:
-    return web.Response(
-        body=write_json(value),
-        status=status,
-        content_type="application/json",
-        headers={"Cache-Control": "no-store"},
-    )
-
-
-def _error(status: int, code: str, message: str) -> web.Response:
-    return web.Response(
-        body=error_body(code, message),
-        status=status,
-        content_type="application/json",
-        headers={"Cache-Control": "no-store"},
-    )
 
 
 async def _set_headers(request: web.Request, response: web.StreamResponse) -> None:

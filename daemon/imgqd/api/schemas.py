@@ -121,6 +121,38 @@ REQUESTS: dict[str, Schema] = {
         },
         ("terms",),
     ),
+    "AnnotateRequest": request(
+        {
+            "ids": listed(
+                integer(minimum=0, maximum=ID_MAX), "which pictures", minItems=1, maxItems=1000
+            ),
+            "add_tags": listed(text(minLength=1), maxItems=100),
+            "remove_tags": listed(text(minLength=1), maxItems=100),
+            "description": text("a person's own; empty takes it away"),
+            "fields": listed(
+                request({"key": text(minLength=1), "value": text()}, ("key", "value")),
+                "own fields; an empty value takes one away",
+                maxItems=100,
+            ),
+            "category": text("in place of the computed one, which `auto` brings back", minLength=1),
+        },
+        ("ids",),
+    ),
+    "ImportRequest": request(
+        {"records": listed(ref("Record"), minItems=1, maxItems=1000)}, ("records",)
+    ),
+    "Record": request(
+        {
+            "content_hash": text("BLAKE2b-160 of the file, hexadecimal", pattern="^[0-9a-f]{40}$"),
+            "tags": listed(text(minLength=1), maxItems=1000),
+            "description": text(),
+            "fields": {"type": "object", "description": "own fields: texts by key"},
+            "category": text(minLength=1),
+            "path": text("where it is, for people"),
+            "path_b64": text(),
+        },
+        ("content_hash",),
+    ),
     "FoldersRequest": request(
         {
             "paths": PATHS,
@@ -157,6 +189,16 @@ _PICTURE = {
     "gps": {"type": ["array", "null"], "items": number(), "description": "latitude, longitude"},
     "tags": listed(text()),
 }
+_DESCRIBED = {
+    **PATH_B64,
+    "title": nullable("string"),
+    "description": nullable("string", "a person's, else the file's"),
+    "keywords": listed(text(), "the file's"),
+    "rating": nullable("integer", "the file's: 0 to 5, -1 for rejected"),
+    "lens": nullable("string"),
+    "fields": {"type": "object", "description": "a person's own fields: texts by key"},
+    "category": nullable("string", "a person's, else the computed one"),
+}
 _MODEL = {
     "spec": text(),
     "id": nullable("string", "null until the first model is ready"),
@@ -177,14 +219,27 @@ ANSWERS: dict[str, Schema] = {
     "Error": answer(
         {"error": answer({"code": text("a short stable word"), "message": text("a sentence")})}
     ),
-    "Picture": answer(_PICTURE, PATH_B64),
+    "Picture": answer(_PICTURE, _DESCRIBED),
+    "Annotated": answer({"changed": integer(), "generation": integer()}),
+    "Exported": answer(
+        {
+            "records": listed(ref("Record")),
+            "next": nullable("string", "what to give as `after` for the next page"),
+        }
+    ),
+    "Imported": answer(
+        {
+            "here": integer("contents that are in the library"),
+            "kept": integer("contents that are not: kept for a month, until they come"),
+        }
+    ),
     "Result": answer(
         {
             "rank": integer(),
             "score": nullable("number", "cosine similarity; null for filters alone"),
             **_PICTURE,
         },
-        PATH_B64,
+        _DESCRIBED,
     ),
     "SearchAnswer": answer(
         {

@@ -78,6 +78,18 @@ class Service(Protocol):
     def search(self, request: dict[str, Any]) -> dict[str, Any]:
         """Answers a request of the form of openapi's SearchRequest. Raises UsageError."""
 
+    def annotate(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Changes what a person says of pictures, as AnnotateRequest describes; all or none.
+
+        `{"changed", "generation"}`. Raises UsageError, NotFoundError.
+        """
+
+    def export(self, after: bytes) -> dict[str, Any]:
+        """`{"records", "next"}`: what persons said, by content hash beyond `after`, a page."""
+
+    def import_records(self, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Takes in what was exported: `{"here", "kept"}`. Raises UsageError."""
+
     def problems(self) -> list[Problem]: ...
 
     def retry(self, paths: Sequence[bytes] | None) -> int:

@@ -72,6 +72,13 @@ def picture_json(
         "camera": facts.camera,
         "gps": None if facts.gps is None else list(facts.gps),
         "tags": list(picture.tags),
+        "title": facts.title,
+        "description": picture.description or facts.description,
+        "keywords": list(facts.keywords),
+        "rating": facts.rating,
+        "lens": facts.lens,
+        "fields": dict(picture.fields),
+        "category": picture.category,
     }
 
 
