@@ -168,5 +168,14 @@ def load_torch(path: str, manifest: dict[str, Any], which: str) -> nn.Module:
 def load_towers(variant: str) -> tuple[towers.ImageTower, towers.TextTower]:
     """The towers of `builtin` (variant empty) or `builtin:conse`, in eval mode."""
     conse = towers.ConSE(load_data("class_names.safetensors")["embeddings"])
-    image = towers.ImageTower(load_backbone(), conse)
-    return image.eval(), towers.TextTower(load_minilm()).eval()
+    head = None if variant == "conse" else load_head()
+    image = towers.ImageTower(load_backbone(), conse, head)
+    return image.eval(), towers.TextTower(load_minilm(), conse, head).eval()
+
+
+def load_head() -> towers.Head:
+    """The trained head that comes with imgq, in eval mode."""
+    stored = load_data("head.safetensors")
+    head = towers.Head(len(stored["image.bias"]))
+    head.load_state_dict(stored)
+    return head.eval()

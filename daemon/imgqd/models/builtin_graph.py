@@ -218,6 +218,13 @@ def token_mean(graph: Graph, source: str, mask: str) -> str:
     return graph.add("Div", total, graph.add("ReduceSum", wide, graph.integers(1), keepdims=0))
 
 
+def token_maximum(graph: Graph, source: str, mask: str) -> str:
+    """Largest value over the tokens that are not padding: (n, length, width) -> (n, width)."""
+    absent = graph.add("Mul", graph.add("Sub", graph.floats(1.0), mask), graph.floats(-1e9))
+    lowered = graph.add("Add", source, graph.add("Unsqueeze", absent, graph.integers(2)))
+    return graph.add("ReduceMax", lowered, axes=[1], keepdims=0)
+
+
 def save(model: onnx.ModelProto, path: str) -> None:
     """Writes a model, its large tensors beside it in `path`.data, as torch's exporter does.
 

@@ -24,6 +24,14 @@ STD = 128.0
 LAYERS = 6
 HEADS = 12
 EPSILON = 1e-12
+WIDTH = 384
+MIDDLE = 4
+STAGES = (1, 2, 3, 4, 5)
+"""EfficientNet stages whose channels the head reads, each as mean and maximum over the picture."""
+STAGE_CHANNELS = 2 * (24 + 48 + 88 + 120 + 208)
+POOLED = 1280
+IMAGE_FEATURES = POOLED + STAGE_CHANNELS + WIDTH
+TEXT_FEATURES = 3 * WIDTH
 
 
 class BertLayer(nn.Module):
@@ -66,7 +74,7 @@ class BertLayer(nn.Module):
 class MiniLM(nn.Module):
     """all-MiniLM-L6-v2 (Wang et al., 2020; Reimers and Gurevych, 2019) up to its last layer."""
 
-    def __init__(self, width: int = 384, inner: int = 1536, words: int = 30522) -> None:
+    def __init__(self, width: int = WIDTH, inner: int = 1536, words: int = 30522) -> None:
         super().__init__()
         self.embeddings = nn.ModuleDict(
             {
@@ -88,13 +96,16 @@ class MiniLM(nn.Module):
         result: Tensor = table["LayerNorm"](table["word_embeddings"](tokens) + places + segment)
         return result
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Token ids (n, length), 0 is padding -> the tokens' vectors after the last layer."""
-        hidden = self.embedded(tokens)
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Token ids (n, length), 0 is padding -> the tokens' vectors (n, length, width) after
+        layer MIDDLE and after the last."""
+        hidden = middle = self.embedded(tokens)
         layers: Any = self.encoder["layer"]
-        for layer in layers:
+        for number, layer in enumerate(layers, 1):
             hidden = layer(hidden, tokens != 0)
-        return hidden
+            if number == MIDDLE:
+                middle = hidden
+        return middle, hidden
 
 
 def token_mean(hidden: Tensor, tokens: Tensor) -> Tensor:
@@ -103,15 +114,51 @@ def token_mean(hidden: Tensor, tokens: Tensor) -> Tensor:
     return (hidden * weights).sum(1) / weights.sum(1)
 
 
-class TextTower(nn.Module):
-    """Token ids (n, length) -> unit vectors in the joint space."""
+def text_features(minilm: MiniLM, tokens: Tensor) -> Tensor:
+    """What the head reads of a text, (n, TEXT_FEATURES): the sentence embedding (mean of the last
+    layer), then mean and maximum of layer MIDDLE, which still knows single words."""
+    middle, last = minilm(tokens)
+    absent = (tokens == 0)[..., None]
+    most = middle.masked_fill(absent, float("-inf")).amax(1)
+    return torch.cat([token_mean(last, tokens), token_mean(middle, tokens), most], dim=1)
 
-    def __init__(self, minilm: MiniLM) -> None:
+
+class Head(nn.Module):
+    """Our trained part: two linear maps from fixed features into one space of `dim` dimensions.
+
+    A vector is the head's and ConSE's side by side, so a score is a weighted mean of both cosines.
+    How much is the head's: `image_share` of a picture's vector, `scene_share` of a text's, falling
+    to `thing_share` as the text comes close to the name of one of ConSE's classes, which ConSE
+    knows better (its likeness to the closest name goes from `likeness[0]` to `likeness[1]`).
+    """
+
+    image_share: Tensor
+    scene_share: Tensor
+    thing_share: Tensor
+    likeness: Tensor
+
+    def __init__(self, dim: int) -> None:
         super().__init__()
-        self.minilm = minilm
+        self.image = nn.Linear(IMAGE_FEATURES, dim)
+        self.text = nn.Linear(TEXT_FEATURES, dim)
+        for name in ("image_share", "scene_share", "thing_share"):
+            self.register_buffer(name, torch.tensor(0.5))
+        self.register_buffer("likeness", torch.tensor([0.6, 0.8]))
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        return functional.normalize(token_mean(self.minilm(tokens), tokens), dim=1)
+    def text_share(self, sentence: Tensor, names: Tensor) -> Tensor:
+        """The head's share of each text's vector, (n, 1), from unit sentence embeddings."""
+        low, high = self.likeness
+        closest = (sentence @ names.T).amax(1, keepdim=True)
+        thing = ((closest - low) / (high - low)).clamp(0, 1)
+        share: Tensor = self.scene_share + thing * (self.thing_share - self.scene_share)
+        return share
+
+
+def joined(mapped: Tensor, conse: Tensor, share: Tensor) -> Tensor:
+    """Unit vectors: `share` of the squared length is the head's, the rest ConSE's."""
+    return torch.cat(
+        [functional.normalize(mapped, dim=1) * share.sqrt(), conse * (1 - share).sqrt()], dim=1
+    )
 
 
 class ConSE(nn.Module):
@@ -122,6 +169,7 @@ class ConSE(nn.Module):
 
     def __init__(self, names: Tensor, classes: int = 20) -> None:
         super().__init__()
+        self.names: Tensor
         self.register_buffer("names", names)
         self.classes = classes
 
@@ -129,22 +177,56 @@ class ConSE(nn.Module):
         """Class logits (n, 1000) -> unit vectors (n, 384)."""
         shares = logits.softmax(1)
         least = shares.topk(self.classes, dim=1).values[:, -1:]
-        names: Any = self.names
-        return functional.normalize(torch.where(shares >= least, shares, 0.0) @ names, dim=1)
+        return functional.normalize(torch.where(shares >= least, shares, 0.0) @ self.names, dim=1)
+
+
+class TextTower(nn.Module):
+    """Token ids (n, length) -> unit vectors in the joint space."""
+
+    def __init__(self, minilm: MiniLM, conse: ConSE, head: Head | None = None) -> None:
+        super().__init__()
+        self.minilm = minilm
+        self.conse = conse
+        self.head = head
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        features = text_features(self.minilm, tokens)
+        sentence = functional.normalize(features[:, :WIDTH], dim=1)
+        if self.head is None:
+            return sentence
+        share = self.head.text_share(sentence, self.conse.names)
+        return joined(self.head.text(features), sentence, share)
 
 
 class ImageTower(nn.Module):
     """uint8 pixels (n, 260, 260, 3) -> unit vectors in the joint space."""
 
-    def __init__(self, backbone: nn.Module, conse: ConSE) -> None:
+    def __init__(self, backbone: nn.Module, conse: ConSE, head: Head | None = None) -> None:
         super().__init__()
         self.backbone = backbone
         self.conse = conse
+        self.head = head
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """What the head reads of a picture, (n, IMAGE_FEATURES): the pooled features, mean and
+        maximum of earlier stages, the ConSE vector."""
+        net: Any = self.backbone
+        hidden = net.bn1(net.conv_stem((pixels.permute(0, 3, 1, 2).float() - MEAN) / STD))
+        stages = []
+        for number, stage in enumerate(net.blocks):
+            hidden = stage(hidden)
+            if number in STAGES:
+                stages += [hidden.mean((2, 3)), hidden.amax((2, 3))]
+        pooled = net.bn2(net.conv_head(hidden)).mean((2, 3))
+        conse = self.conse(net.classifier(pooled).float())
+        return torch.cat([pooled, *stages, conse], dim=1).float()
 
     def forward(self, pixels: Tensor) -> Tensor:
-        planes = (pixels.permute(0, 3, 1, 2).float() - MEAN) / STD
-        vectors: Tensor = self.conse(self.backbone(planes).float())
-        return vectors
+        features = self.features(pixels)
+        conse = features[:, -WIDTH:]
+        if self.head is None:
+            return conse
+        return joined(self.head.image(features), conse, self.head.image_share)
 
 
 def weights_of(module: nn.Module) -> Weights:
@@ -152,8 +234,8 @@ def weights_of(module: nn.Module) -> Weights:
     return {name: value.numpy() for name, value in module.state_dict().items()}
 
 
-def efficientnet(graph: Graph, model: Any, source: str) -> str:
-    """timm's EfficientNet-Lite up to its pooled features: (n, 3, side, side) -> (n, 1280)."""
+def efficientnet(graph: Graph, model: Any, source: str) -> tuple[str, list[str]]:
+    """timm's EfficientNet-Lite: (n, 3, side, side) -> its pooled features and the stages' ones."""
 
     def conv(inner: str, layer: Any, norm: Any) -> str:
         weights: Weights = weights_of(norm) | {"eps": np.array(norm.eps)}
@@ -163,55 +245,103 @@ def efficientnet(graph: Graph, model: Any, source: str) -> str:
         )  # fmt: skip
 
     hidden = nodes.relu6(graph, conv(source, model.conv_stem, model.bn1))
-    for block in (block for stage in model.blocks for block in stage):
-        shortcut = hidden
-        if hasattr(block, "conv_pwl"):
-            hidden = nodes.relu6(graph, conv(hidden, block.conv_pw, block.bn1))
-            hidden = nodes.relu6(graph, conv(hidden, block.conv_dw, block.bn2))
-            hidden = conv(hidden, block.conv_pwl, block.bn3)
-        else:
-            hidden = nodes.relu6(graph, conv(hidden, block.conv_dw, block.bn1))
-            hidden = conv(hidden, block.conv_pw, block.bn2)
-        if block.has_skip:
-            hidden = graph.add("Add", hidden, shortcut)
+    stages = []
+    for number, stage in enumerate(model.blocks):
+        for block in stage:
+            shortcut = hidden
+            if hasattr(block, "conv_pwl"):
+                hidden = nodes.relu6(graph, conv(hidden, block.conv_pw, block.bn1))
+                hidden = nodes.relu6(graph, conv(hidden, block.conv_dw, block.bn2))
+                hidden = conv(hidden, block.conv_pwl, block.bn3)
+            else:
+                hidden = nodes.relu6(graph, conv(hidden, block.conv_dw, block.bn1))
+                hidden = conv(hidden, block.conv_pw, block.bn2)
+            if block.has_skip:
+                hidden = graph.add("Add", hidden, shortcut)
+        if number in STAGES:
+            stages.append(graph.add("ReduceMean", hidden, axes=[2, 3], keepdims=0))
+            stages.append(graph.add("ReduceMax", hidden, axes=[2, 3], keepdims=0))
     hidden = nodes.relu6(graph, conv(hidden, model.conv_head, model.bn2))
-    return graph.add("ReduceMean", hidden, axes=[2, 3], keepdims=0)
+    return graph.add("ReduceMean", hidden, axes=[2, 3], keepdims=0), stages
 
 
-def conse(graph: Graph, tower: ConSE, logits: str) -> str:
+def conse_nodes(graph: Graph, tower: ConSE, logits: str) -> str:
     """As ConSE.forward."""
     shares = graph.add("Softmax", logits, axis=1)
     best = graph.add("TopK", shares, graph.integers(tower.classes), outputs=2, axis=1)
     last = graph.integers(tower.classes - 1)
     least = graph.add("Gather", best, last, axis=1)
     kept = graph.add("Where", graph.add("GreaterOrEqual", shares, least), shares, graph.floats(0.0))
-    names: Any = tower.names
-    return graph.normalised(graph.add("MatMul", kept, graph.constant(names.numpy())))
+    return graph.normalised(graph.add("MatMul", kept, graph.constant(tower.names.numpy())))
+
+
+def joined_nodes(graph: Graph, layer: nn.Linear, features: str, conse: str, share: str) -> str:
+    """As joined, of what `layer` makes of the features."""
+    weights = weights_of(layer)
+    ours = graph.normalised(graph.linear(features, weights["weight"], weights["bias"]))
+    rest = graph.add("Sub", graph.floats(1.0), share)
+    return graph.add(
+        "Concat",
+        graph.add("Mul", ours, graph.add("Sqrt", share)),
+        graph.add("Mul", conse, graph.add("Sqrt", rest)),
+        axis=1,
+    )
+
+
+def text_share(graph: Graph, head: Head, sentence: str, names: Tensor) -> str:
+    """As Head.text_share."""
+    low, high = (float(value) for value in head.likeness)
+    scene, thing = float(head.scene_share), float(head.thing_share)
+    products = graph.add("MatMul", sentence, graph.constant(names.T.numpy()))
+    closest = graph.add("ReduceMax", products, axes=[1], keepdims=1)
+    above = graph.add("Sub", closest, graph.floats(low))
+    part = graph.add("Div", above, graph.floats(high - low))
+    part = graph.add("Clip", part, graph.floats(0.0), graph.floats(1.0))
+    change = graph.add("Mul", part, graph.floats(thing - scene))
+    return graph.add("Add", change, graph.floats(scene))
+
+
+def image_features(graph: Graph, tower: ImageTower) -> tuple[str, str]:
+    """As ImageTower.features, of the input `pixels`; gives back the ConSE vectors beside it."""
+    backbone: Any = tower.backbone
+    planes = nodes.standardised_pixels(graph, MEAN, STD)
+    pooled, stages = efficientnet(graph, backbone, planes)
+    classifier = weights_of(backbone.classifier)
+    logits = graph.linear(pooled, classifier["weight"], classifier["bias"])
+    vectors = conse_nodes(graph, tower.conse, logits)
+    return graph.add("Concat", pooled, *stages, vectors, axis=1), vectors
 
 
 def image_graph(tower: ImageTower) -> onnx.ModelProto:
     """The image tower as ONNX: `pixels` -> `vectors`."""
     graph = Graph()
-    backbone: Any = tower.backbone
-    features = efficientnet(graph, backbone, nodes.standardised_pixels(graph, MEAN, STD))
-    classifier = weights_of(backbone.classifier)
-    logits = graph.linear(features, classifier["weight"], classifier["bias"])
-    vectors = conse(graph, tower.conse, logits)
-    names: Any = tower.conse.names
-    return graph.model([nodes.pixels_input(SIDE)], vectors, int(names.shape[1]))
+    features, vectors = image_features(graph, tower)
+    if tower.head is None:
+        return graph.model([nodes.pixels_input(SIDE)], vectors, WIDTH)
+    share = graph.floats(float(tower.head.image_share))
+    vectors = joined_nodes(graph, tower.head.image, features, vectors, share)
+    dim = tower.head.image.out_features + WIDTH
+    return graph.model([nodes.pixels_input(SIDE)], vectors, dim)
 
 
 def text_graph(tower: TextTower) -> onnx.ModelProto:
     """The text tower as ONNX: `tokens` -> `vectors`."""
     graph = Graph()
     weights = weights_of(tower.minilm)
-    hidden = nodes.bert_embeddings(graph, weights, EPSILON)
+    hidden = middle = nodes.bert_embeddings(graph, weights, EPSILON)
     mask = nodes.token_mask(graph)
     bias = nodes.attention_bias(graph, mask)
-    for layer in range(LAYERS):
-        hidden = nodes.bert_layer(
-            graph, hidden, bias, weights, f"encoder.layer.{layer}", HEADS, EPSILON
-        )
-    vectors = graph.normalised(nodes.token_mean(graph, hidden, mask))
-    width = weights["embeddings.LayerNorm.weight"].shape[0]
-    return graph.model([nodes.tokens_input()], vectors, width)
+    for number in range(1, LAYERS + 1):
+        prefix = f"encoder.layer.{number - 1}"
+        hidden = nodes.bert_layer(graph, hidden, bias, weights, prefix, HEADS, EPSILON)
+        if number == MIDDLE:
+            middle = hidden
+    mean = nodes.token_mean(graph, hidden, mask)
+    sentence = graph.normalised(mean)
+    if tower.head is None:
+        return graph.model([nodes.tokens_input()], sentence, WIDTH)
+    pools = [nodes.token_mean(graph, middle, mask), nodes.token_maximum(graph, middle, mask)]
+    features = graph.add("Concat", mean, *pools, axis=1)
+    share = text_share(graph, tower.head, sentence, tower.conse.names)
+    vectors = joined_nodes(graph, tower.head.text, features, sentence, share)
+    return graph.model([nodes.tokens_input()], vectors, tower.head.text.out_features + WIDTH)

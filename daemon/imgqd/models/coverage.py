@@ -1,11 +1,14 @@
 """How much of a query the built-in model's English text tower can have understood.
 
-Responsible for one rough number, from the vocabulary alone: no dictionary is kept and no language
-guessed. What is said to the person about it, and when, is the business of whoever asks.
+Responsible for one rough number, from the vocabulary and a list of English words that it cuts into
+pieces; no language is guessed. What is said to the person about it, and when, is the business of
+whoever asks.
 """
 
 from __future__ import annotations
 
+import functools
+import os
 import unicodedata
 
 from tokenizers import Tokenizer
@@ -73,13 +76,21 @@ _FOREIGN = frozenset(
 )
 
 
-def coverage(tokenizer: Tokenizer, text: str) -> float:
-    """The share of `text`'s letters, 0..1, that are in English words the model knows whole.
+@functools.cache
+def english_words() -> frozenset[str]:
+    """English words that the vocabulary cuts into pieces, from WordNet's nouns."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "english_words.txt")
+    with open(path, encoding="utf-8") as stream:
+        return frozenset(stream.read().split())
 
-    `tokenizer` is a WordPiece tokenizer that lower-cases. A word that is cut into pieces, in
-    another script than Latin or a function word of another European language is not known.
-    Names and rare English words are not known either, so only a low share means something. Texts
-    without letters are known.
+
+def coverage(tokenizer: Tokenizer, text: str) -> float:
+    """The share of `text`'s letters, 0..1, that are in words the model can know.
+
+    `tokenizer` is a WordPiece tokenizer that lower-cases. Known are words that it keeps whole and
+    english_words(), in the singular or plural; not those in another script than Latin, nor function
+    words of other European languages. Most proper names are unknown too, so only a low share means
+    something. Texts without letters are known.
     """
     encoding = tokenizer.encode(text, add_special_tokens=False)
     words: dict[int, list[int]] = {}
@@ -92,14 +103,16 @@ def coverage(tokenizer: Tokenizer, text: str) -> float:
         word_text = text[start:end]
         letters = sum(character.isalpha() for character in word_text)
         total += letters
-        if len(positions) == 1 and _may_be_english(encoding.tokens[positions[0]], word_text):
+        tokens = [encoding.tokens[position] for position in positions]
+        if _is_known(tokens, word_text):
             known += letters
     return known / total if total else 1.0
 
 
-def _may_be_english(token: str, word: str) -> bool:
-    return token not in _FOREIGN and all(
-        unicodedata.name(character, "").startswith(("LATIN", "DIGIT"))
-        for character in word
-        if character.isalnum()
-    )
+def _is_known(tokens: list[str], word: str) -> bool:
+    if any(c.isalpha() and not unicodedata.name(c, "").startswith("LATIN") for c in word):
+        return False
+    if len(tokens) == 1:
+        return tokens[0] not in _FOREIGN
+    lowered = word.lower()
+    return not english_words().isdisjoint((lowered, lowered.removesuffix("s")))
