@@ -17,7 +17,7 @@ from imgq.errors import (
     TooLateError,
     UsageError,
 )
-from imgq.options import TABLE
+from imgq.options import SAY, TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FOUND, NOTHING, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 4, 130
 PLACES = ("copy-to", "link-to")
+SAYING = frozenset(option.key for option in TABLE if option.group == SAY)
 NO_FOLDERS = "no folder is watched yet; start with: imgq --watch ~/Pictures TEXT"
 
 
@@ -85,6 +86,11 @@ def _run(parsed: Parsed) -> int:
         from imgq.output import write
 
         write(f"imgq {__version__}\n".encode())
+        return FOUND
+    if any(key in parsed.one for key in SAYING):
+        from imgq import describing
+
+        describing.run(parsed, _client())
         return FOUND
     if not parsed.asks:
         from imgq import helptext

@@ -129,6 +129,54 @@ class Client(Session):
         """A small version of a picture: an encoded image whose longer side is at most `side`."""
         return self.call("GET", f"/v1/pictures/{int(id)}/thumbnail?side={side}&format={format}")
 
+    # What is said of pictures
+
+    def annotate(
+        self,
+        ids: Iterable[int],
+        *,
+        add_tags: Iterable[str] = (),
+        remove_tags: Iterable[str] = (),
+        description: str | None = None,
+        fields: dict[str, str] | None = None,
+        category: str | None = None,
+    ) -> dict[str, Any]:
+        """Changes what a person says of pictures, all or none; returns {"changed", "generation"}.
+
+        An empty description or value of a field takes it away; the category "auto" brings the
+        computed one back. Raises UsageError for a picture that is not there.
+        """
+        given: dict[str, Any] = {
+            "add_tags": list(add_tags),
+            "remove_tags": list(remove_tags),
+            "description": description,
+            "fields": [{"key": key, "value": value} for key, value in (fields or {}).items()],
+            "category": category,
+        }
+        body = {key: value for key, value in given.items() if value not in (None, [])}
+        body["ids"] = [int(id) for id in ids]
+        return as_object(self.call("POST", "/v1/annotate", body, usage=SEARCH_USAGE))
+
+    def export(self) -> Iterator[dict[str, Any]]:
+        """What persons said of pictures: {"content_hash", "tags", "description", "fields",
+        "category", "path"} for each content, without the keys that nothing was said for."""
+        after = ""
+        while True:
+            page = self._json("GET", f"/v1/export?after={after}")
+            yield from page["records"]
+            if page["next"] is None:
+                return
+            after = page["next"]
+
+    def import_records(self, records: Iterable[dict[str, Any]]) -> dict[str, Any]:
+        """Takes in what was exported; returns {"here", "kept"}: for how many contents that are
+        here, and that are not (kept for a month). Raises UsageError."""
+        total = {"here": 0, "kept": 0}
+        for batch in _batches(records):
+            done = self._json("POST", "/v1/import", {"records": batch})
+            total = {key: total[key] + int(done[key]) for key in total}
+        return total
+
     # The library
 
     def folders(self) -> list[dict[str, Any]]:
@@ -214,6 +262,21 @@ class Client(Session):
 
     def _json(self, method: str, target: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         return as_object(self.call(method, target, body))
+
+
+def _batches(records: Iterable[dict[str, Any]], most: int = 100) -> Iterator[list[dict[str, Any]]]:
+    """Requests of a size that the daemon takes (it refuses 20,000 values at once)."""
+    batch: list[dict[str, Any]] = []
+    values = 0
+    for record in records:
+        size = 8 + len(record.get("tags", ())) + 2 * len(record.get("fields", ()))
+        if batch and (len(batch) == most or values + size > 10_000):
+            yield batch
+            batch, values = [], 0
+        batch.append(record)
+        values += size
+    if batch:
+        yield batch
 
 
 def _paths(paths: Iterable[Path]) -> list[str | dict[str, str]]:

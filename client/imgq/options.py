@@ -7,7 +7,8 @@ is decided in query.py and cli.py.
 from __future__ import annotations
 
 ASK, FILTER, SHOW, OTHER = "What to look for", "Which pictures", "How to answer", "Other"
-GROUPS = (ASK, FILTER, SHOW, OTHER)
+SAY = "What you say of pictures"
+GROUPS = (ASK, FILTER, SHOW, SAY, OTHER)
 FORMATS = ("list", "paths", "print0", "scores", "json", "jsonl", "csv")
 
 
@@ -273,6 +274,46 @@ TABLE: tuple[Option, ...] = (
         complete="dir",
     ),
     Option("--web", "", SHOW, "open the results in the browser", "imgq --web cat"),
+    Option(
+        "--tag-add",
+        "T",
+        SAY,
+        "give pictures a tag",
+        "imgq --tag-add holiday id:12 id:13",
+        repeat=True,
+        complete="tag",
+    ),
+    Option(
+        "--tag-remove",
+        "T",
+        SAY,
+        "take a tag from pictures",
+        "imgq --tag-remove holiday id:12",
+        repeat=True,
+        complete="tag",
+    ),
+    Option(
+        "--describe",
+        "id:N",
+        SAY,
+        "describe a picture in your own words; '' takes them away",
+        "imgq --describe id:12 'Anna and the goat'",
+    ),
+    Option(
+        "--set",
+        "KEY=VALUE",
+        SAY,
+        "set a field of your own; KEY= takes it away",
+        "imgq --set print=A4 id:12",
+        repeat=True,
+    ),
+    Option(
+        "--set-category",
+        "C",
+        SAY,
+        "say what a picture shows; auto takes that back",
+        "imgq --set-category mountains id:12",
+    ),
     Option(
         "--watch",
         "DIR",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from imgq import terminal
 from imgq.errors import ClientError
 from imgqd import __version__
-from imgqd.commands import asking, following, machine, moving, running, service
+from imgqd.commands import asking, describing, following, machine, moving, running, service
 from imgqd.commands.common import FAILED, INTERRUPTED, USAGE, YES
 from imgqd.errors import ImgqError, UsageError
 
@@ -52,6 +52,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("retry", asking.retry, asking.retry_options),
     Command("model", asking.model, asking.model_options),
     Command("verify", asking.verify, asking.verify_options),
+    Command("export", describing.export, describing.export_options),
+    Command("import", describing.import_, moving.file_option),
     Command("doctor", machine.doctor, machine.doctor_options),
     Command("backup", moving.backup, moving.file_option),
     Command("restore", moving.restore, moving.file_option),
