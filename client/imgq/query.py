@@ -282,6 +282,18 @@ def _filters(parsed: Parsed) -> Request:
         request["near"] = near(one["near"])
     if tags := parsed.all("tag"):
         request["tags"] = [checked_text(tag, "--tag") for tag in tags]
+    if "category" in one:
+        request["category"] = checked_text(one["category"], "--category")
+    if "rating" in one:
+        request["rating"] = stars(one["rating"])
+    if words := parsed.all("text"):
+        request["words"] = checked_text(" ".join(words), "--text")
+    if pairs := parsed.all("where"):
+        from imgq.describing import pair
+
+        request["where"] = [
+            {"key": key, "value": value} for key, value in (pair(p, "--where") for p in pairs)
+        ]
     if "min-size" in one:
         request["min_size"] = size(one["min-size"])
     if "orientation" in one:
@@ -291,6 +303,13 @@ def _filters(parsed: Parsed) -> Request:
         if not -1.0 <= score <= 1.0:
             raise UsageError(f"--min-score: {one['min-score']} is not between -1 and 1")
     return request
+
+
+def stars(text: str) -> int:
+    """A rating from -1 (rejected) to 5. Raises UsageError."""
+    if text not in ("-1", "0", "1", "2", "3", "4", "5"):
+        raise UsageError(f"--rating: {text!r} is not a number of stars from 0 to 5 (-1: rejected)")
+    return int(text)
 
 
 def near(text: str) -> list[float]:

@@ -39,13 +39,15 @@ def test_every_option_makes_a_request_that_the_daemon_accepts(
             "sun^2 + sea", "--not", "rain", "--like", "a.jpg^0.5", "--like", "id:7", "--not-like",
             "https://example.org/a.jpg", "--in", ".", "--in", os.fsdecode(b"caf\xe9"), "--after",
             "2 weeks ago", "--before", "2024-06-30", "--type", "jpeg,raw", "--camera", "pixel",
-            "--near", "-33.9,18.4,10", "--tag", "a", "--min-size", "10x20", "--orientation",
+            "--near", "-33.9,18.4,10", "--tag", "a", "--category", "food",
+            "--rating", "4", "--text", "anna", "--text", "b*", "--where", "print=A4", "--min-size", "10x20", "--orientation",
             "portrait", "--min-score", "-0.1", "-n", "1000", "--offset", "5", "--sync", "-0",
         ]
     ) == 0  # fmt: skip
     assert capfdbinary.readouterr() == (NOT_UTF8 + b"\0/photos/b.jpg\0", b"")
     assert main(["--literal", "C^2 + 1"]) == 0
     first, second = daemon.daemon.requests
+    assert first["words"] == "anna b*" and first["where"] == [{"key": "print", "value": "A4"}]
     assert len(first["terms"]) == 6 and first["sync"] and first["timeout_s"] > 3600
     assert second["literal"] and second["terms"] == [{"text": "C^2 + 1"}]
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from imgqd.errors import UsageError
 from imgqd.records import Metadata, Picture
 from imgqd.search.filters import Filters, Place, parse_filters
+from imgqd.search.words import match_query
 
 SYDNEY = (-33.87, 151.21)
 FIJI, SAMOA = (-17.8, 178.0), (-13.8, -172.1)
@@ -46,6 +47,14 @@ def picture(modified: float = 1000.0, tags: tuple[str, ...] = (), **facts: Any) 
         ({"near": Place(89.9, 0, 50)}, {"gps": (89.9, 180.0)}, True),
         ({"tags": ("sea",)}, {"tags": ("sea", "sun")}, True),
         ({"tags": ("sea", "ice")}, {"tags": ("sea", "sun")}, False),
+        ({"rating": 4}, {"rating": 4}, True),
+        ({"rating": 4}, {"rating": 3}, False),
+        ({"rating": -1}, {"rating": None}, False),
+        ({"where": (("lens", "50mm"),)}, {"lens": "50mm"}, True),
+        ({"where": (("lens", "50mm"),)}, {"lens": "50MM"}, False),
+        ({"where": (("keyword", "a b"),)}, {"keywords": ("x", "a b")}, True),
+        ({"where": (("print", "A4"),)}, {"keywords": ("A4",)}, False),
+        ({"category": "food"}, {}, False),
         ({"min_size": (400, 300)}, {}, True),
         ({"min_size": (401, 0)}, {}, False),
         ({"orientation": "landscape"}, {}, True),
@@ -55,6 +64,31 @@ def picture(modified: float = 1000.0, tags: tuple[str, ...] = (), **facts: Any) 
 )
 def test_a_picture_passes(given_: dict[str, Any], facts: dict[str, Any], passes: bool) -> None:
     assert Filters(**given_).passes(picture(**facts)) is passes
+
+
+def test_own_fields_and_categories_pass() -> None:
+    described = picture()
+    described.fields = {"print": "A4", "lens": "mine"}
+    described.category = "Été"
+    assert Filters(where=(("print", "A4"), ("lens", "mine"))).passes(described)
+    assert not Filters(where=(("print", "A4"), ("print", "A5"))).passes(described)
+    assert Filters(category="été").passes(described)
+    assert not Filters(category="ete").passes(described)
+
+
+@pytest.mark.parametrize("words", ["", "***", "- _", " "])
+def test_words_that_are_none_are_refused(words: str) -> None:
+    if words:
+        with pytest.raises(UsageError, match="no word"):
+            parse_filters({"words": words})
+    else:
+        assert not parse_filters({"words": words}).any
+
+
+def test_words_become_a_query_without_operators() -> None:
+    typed = 'IMG_12* AND "Café (x) NEAR ^y:z'
+    expected = ["img", "12", "and", "cafe", "x", "near", "y", "z"]
+    assert match_query(typed) == " AND ".join(f'"{w}"' + "*" * (w == "12") for w in expected)
 
 
 def test_distances_are_great_circles() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imgqd.library.added import Annotation
+from imgqd.records import Picture
 from imgqd.search import query as query_module
 from imgqd.search import ranking as ranking_module
 from imgqd.search.filters import Filters, Place
@@ -30,6 +33,11 @@ def facts_of(generator: np.random.Generator) -> dict[str, Any]:
         "format": str(generator.choice(["jpeg", "jpeg", "jpeg", "png", "raw"])),
         "camera": CAMERAS[int(generator.integers(4))],
     }
+    if generator.random() < 0.3:
+        facts["rating"] = int(generator.integers(-1, 6))
+    if generator.random() < 0.3:
+        facts["title"] = str(generator.choice(["Harbour at night", "the harbour", "Fog"]))
+        facts["keywords"] = ("harbour",) if generator.random() < 0.5 else ("night", "two words")
     if generator.random() < 0.7:
         facts["taken"] = float(generator.integers(0, 1000))
     if generator.random() < 0.5:
@@ -54,6 +62,15 @@ def made(directory: str, kind: str) -> Gallery:
             for i in range(ROWS)
         ]
     )
+    ids = sorted(gallery.stored()[0].tolist())
+    store = gallery.store
+    store.annotate(ids[::5], Annotation(fields={"print": "A4"}, description="Fog over town"))
+    store.annotate(ids[::7], Annotation(fields={"print": "A5"}, category="Food"))
+    with store.write() as connection:
+        connection.execute("INSERT INTO labels VALUES (1, 'food'), (2, 'mountains')")
+        connection.executemany(
+            "INSERT INTO categories VALUES (?, ?)", [(i, 1 + i % 2) for i in ids if i % 3]
+        )
     gallery.index.rebuild(gallery.store.vector_batches(gallery.model_id))
     return gallery
 
@@ -81,6 +98,22 @@ def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     yield
 
 
+def words_of(picture: Picture) -> set[str]:
+    """What --text looks for, for pictures that are described in ASCII."""
+    facts = picture.metadata
+    texts = [facts.title, facts.description, picture.description, *facts.keywords, *picture.tags]
+    texts += [os.fsdecode(path) for path in picture.paths]
+    return {word for text in texts if text for word in re.findall(r"[a-z0-9]+", text.lower())}
+
+
+def passes(filters: Filters, picture: Picture) -> bool:
+    """True for a picture that is below one of the folders and has all that is asked for."""
+    wanted = (filters.words or "").lower().split()
+    there = words_of(picture)
+    fits = [any(w == t or (w[-1] == "*" and t.startswith(w[:-1])) for t in there) for w in wanted]
+    return all(fits) and filters.passes(picture) and filters.shows(picture.paths[0])
+
+
 def full_ranking(gallery: Gallery, vector: Any, filters: Filters) -> dict[int, float]:
     """All that passes with its cosine, best first, by numpy."""
     ids, vectors = gallery.stored()
@@ -90,7 +123,7 @@ def full_ranking(gallery: Gallery, vector: Any, filters: Filters) -> dict[int, f
     return {
         int(ids[i]): float(scores[i])
         for i in np.lexsort((ids, -np.round(scores, 7)))
-        if filters.passes(pictures[int(ids[i])]) and filters.shows(pictures[int(ids[i])].paths[0])
+        if passes(filters, pictures[int(ids[i])])
     }
 
 
@@ -117,6 +150,10 @@ def some_filters(root: bytes) -> st.SearchStrategy[Filters]:
         tags=st.sampled_from([(), (), ("sea",)]),
         min_size=st.none() | st.tuples(st.integers(0, 400), st.integers(0, 400)),
         orientation=st.sampled_from([None, None, "landscape", "square"]),
+        where=st.sampled_from([(), (), (("print", "A4"),), (("keyword", "night"),)]),
+        rating=st.none() | st.integers(-1, 5),
+        words=st.sampled_from([None, None, "harbour", "Fog town", "NIGHT har*", "sea", "12 jpg"]),
+        category=st.sampled_from([None, None, "food", "MOUNTAINS", "nothing"]),
     )  # fmt: skip
 
 
@@ -142,7 +179,7 @@ def test_without_terms_filters_leave_the_newest(data: st.DataObject, exact: Gall
     filters = data.draw(some_filters(exact.root))
     answer = exact.searcher().search(Query((), filters, 50), exact.serving())
     pictures = exact.store.pictures(exact.stored()[0].tolist()).values()
-    passing = [p for p in pictures if filters.passes(p) and filters.shows(p.paths[0])]
+    passing = [p for p in pictures if passes(filters, p)]
     times = {p.id: p.modified if p.metadata.taken is None else p.metadata.taken for p in passing}
     expected = sorted(times, key=lambda i: (-times[i], -i))[:50]
     assert ids_of(answer) == expected

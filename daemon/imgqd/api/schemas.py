@@ -114,6 +114,14 @@ REQUESTS: dict[str, Schema] = {
                 integer(minimum=0, maximum=1_000_000), "width, height", minItems=2, maxItems=2
             ),
             "orientation": text(enum=["landscape", "portrait", "square"]),
+            "where": listed(
+                request({"key": text(minLength=1), "value": text()}, ("key", "value")),
+                "own fields (or lens, keyword) that have these values",
+                maxItems=100,
+            ),
+            "rating": integer("at least so many stars", minimum=-1, maximum=5),
+            "words": text("words in path, title, description, keywords, tags", maxLength=1000),
+            "category": text("what it shows, as computed or corrected", maxLength=1000),
             "min_score": number("cosine similarity", minimum=-1, maximum=1),
             "sync": boolean("answer once every change made on disk before is searchable"),
             "timeout_s": TIMEOUT,

@@ -1,7 +1,8 @@
-"""What results must be besides alike: folder, time, format, camera, place, tags, size, orientation.
+"""What results must be besides alike: folder, time, format, camera, place, tags, words and the rest.
 
 A filter is asked twice: `sql` finds the pictures that may pass among a million without loading
 them, and leaves none out that does; `passes` decides, on a picture and the path it is shown by.
+Only words are for `sql` alone, since the full-text index knows what a word is.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from imgqd.indexing.formats import FORMATS, by_name
 from imgqd.library.store import below, is_below
 from imgqd.records import Picture
 from imgqd.search.dates import parse_date
+from imgqd.search.words import match_query
 
 EARTH_KM = 6371.0088  # mean radius (IUGG)
 KM_PER_DEGREE = EARTH_KM * math.pi / 180
@@ -45,7 +47,9 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Filters:
     """All that is given must hold. Times in seconds since the epoch; `folders` are alternatives,
-    `types` too; `min_size` is (width, height) in pixels."""
+    `types` too; `min_size` is (width, height) in pixels. `where` are own fields with their values,
+    `rating` the fewest stars, `words` texts that all occur in what is said of a picture or in its
+    path, `category` a label in any case."""
 
     folders: tuple[bytes, ...] = ()
     after: float | None = None
@@ -56,6 +60,10 @@ class Filters:
     tags: tuple[str, ...] = ()
     min_size: tuple[int, int] | None = None
     orientation: str | None = None
+    where: tuple[tuple[str, str], ...] = ()
+    rating: int | None = None
+    words: str | None = None
+    category: str | None = None
 
     @property
     def any(self) -> bool:
@@ -81,6 +89,12 @@ class Filters:
         if self.near and (facts.gps is None or self.near.distance(*facts.gps) > self.near.km):
             return False
         if not set(self.tags) <= set(picture.tags):
+            return False
+        if any(not _has(picture, key, value) for key, value in self.where):
+            return False
+        if self.rating is not None and (facts.rating is None or facts.rating < self.rating):
+            return False
+        if self.category and not _same(self.category, picture.category):
             return False
         if self.min_size and (facts.width < self.min_size[0] or facts.height < self.min_size[1]):
             return False
@@ -118,6 +132,14 @@ class Filters:
             self._near_sql(self.near, need)
         for tag in self.tags:
             need("EXISTS (SELECT 1 FROM tags t WHERE t.picture_id = p.id AND t.tag = ?)", tag)
+        for key, value in self.where:
+            need(*_where_sql(key, value))
+        if self.rating is not None:
+            need("p.rating >= ?", self.rating)
+        if self.words:
+            need("p.id IN (SELECT rowid FROM texts WHERE texts MATCH ?)", match_query(self.words))
+        if self.category:
+            need(*_category_sql(self.category))
         if self.min_size:
             need("p.width >= ? AND p.height >= ?", *self.min_size)
         if self.orientation:
@@ -159,13 +181,52 @@ class Filters:
 
     def to_json(self, given: dict[str, Any]) -> dict[str, Any]:
         """The filters as they were given, for the answer's `query`."""
-        names = ("after", "before", "camera", "near", "tags", "min_size", "orientation")
+        names = ("after", "before", "camera", "near", "tags", "min_size", "orientation", "where")
         told: dict[str, Any] = {name: given[name] for name in names if given.get(name)}
+        for name in ("rating", "words", "category"):
+            if getattr(self, name) is not None:
+                told[name] = getattr(self, name)
         if self.folders:
             told["in"] = list(self.folders)
         if self.types:
             told["types"] = list(self.types)
         return told
+
+
+def _has(picture: Picture, key: str, value: str) -> bool:
+    if picture.fields.get(key) == value:
+        return True
+    facts = picture.metadata
+    return (key == "lens" and facts.lens == value) or (key == "keyword" and value in facts.keywords)
+
+
+def _where_sql(key: str, value: str) -> tuple[Any, ...]:
+    condition = (
+        "EXISTS (SELECT 1 FROM fields o WHERE o.picture_id = p.id AND o.key = ? AND o.value = ?)"
+    )
+    if key == "lens":
+        return f"({condition} OR p.lens = ?)", key, value, value
+    if key == "keyword":
+        inside = "EXISTS (SELECT 1 FROM json_each(p.keywords) k WHERE k.value = ?)"
+        return f"({condition} OR {inside})", key, value, value
+    return condition, key, value
+
+
+def _same(wanted: str, category: str | None) -> bool:
+    return category is not None and wanted.casefold() == category.casefold()
+
+
+def _category_sql(category: str) -> tuple[Any, ...]:
+    """A person's category, else the computed one. Letters beyond ASCII are left to `passes`."""
+    fits = "(lower({0}) = ? OR {0} GLOB '*[^ -~]*')"
+    return (
+        "CASE WHEN EXISTS (SELECT 1 FROM notes n WHERE n.picture_id = p.id AND n.category IS NOT NULL)"  # noqa: S608
+        f" THEN EXISTS (SELECT 1 FROM notes n WHERE n.picture_id = p.id AND {fits.format('n.category')})"
+        " ELSE EXISTS (SELECT 1 FROM categories c JOIN labels l ON l.id = c.label_id"
+        f" WHERE c.picture_id = p.id AND {fits.format('l.label')}) END",
+        category.casefold(),
+        category.casefold(),
+    )
 
 
 def orientation(width: int, height: int) -> str:
@@ -190,7 +251,13 @@ def parse_filters(request: dict[str, Any]) -> Filters:
         tags=tuple(dict.fromkeys(request.get("tags") or ())),
         min_size=_size(request["min_size"]) if request.get("min_size") else None,
         orientation=request.get("orientation") or None,
+        where=tuple(dict.fromkeys((w["key"], w["value"]) for w in request.get("where") or ())),
+        rating=request.get("rating"),
+        words=request.get("words") or None,
+        category=request.get("category") or None,
     )
+    if filters.words:
+        match_query(filters.words)
     if filters.orientation is not None and filters.orientation not in ORIENTATIONS:
         raise UsageError(
             f"--orientation: {filters.orientation!r} is not one of {', '.join(ORIENTATIONS)}"
