@@ -11,6 +11,7 @@ import pytest
 
 from imgqd.errors import UsageError
 from imgqd.records import Ids, Vectors
+from imgqd.search import index as index_module
 from imgqd.search import kinds
 from imgqd.search.index import VectorIndex
 
@@ -206,7 +207,10 @@ def test_changes_during_a_rebuild_are_in_the_new_index(kind: str) -> None:
         yield ids[1500:], vectors[1500:]
 
     index.rebuild(batches())
-    expected = {*ids.tolist(), *late_ids.tolist()} - {*ids[1:100].tolist(), *ids[2000:2010].tolist()}
+    expected = {*ids.tolist(), *late_ids.tolist()} - {
+        *ids[1:100].tolist(),
+        *ids[2000:2010].tolist(),
+    }
     assert set(index.ids().tolist()) == expected
     assert index.count == len(expected)
     assert index.kind == kind and not index.rebuilding
@@ -280,3 +284,21 @@ def test_searching_lets_other_python_threads_run() -> None:
     thread.join()
     # Holding the GIL for the whole search would leave a handful of steps.
     assert steps > 100
+
+
+@pytest.mark.parametrize("kind", ["exact", "compact"])
+def test_removing_from_a_large_index_keeps_no_search_waiting(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_module, "LARGE", 1000)
+    index, ids, vectors = filled(3000, kind)
+    # A search that has begun holds changes up, but a removal off to the side has long been made.
+    with index._gate.searching():
+        thread = threading.Thread(target=index.remove, args=(ids[:500],))
+        thread.start()
+        assert index.search(vectors[:1], 1)[0][0, 0] == ids[0]
+    thread.join()
+    assert sorted(index.ids().tolist()) == ids[500:].tolist()
+    assert not np.isin(index.search(vectors[:500], 20)[0], ids[:500]).any()
+    index.add(ids[:10], vectors[:10])
+    assert index.count == 2510 and index.kind == kind

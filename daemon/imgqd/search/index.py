@@ -17,6 +17,7 @@ import structlog
 
 from imgqd.records import Ids, Vectors
 from imgqd.search.kinds import check_kind, name_of, takes_over
+from imgqd.search.memory import give_back
 from imgqd.search.part import Part
 from imgqd.search.snapshot import Manifest, SnapshotError, read_snapshot, write_snapshot
 
@@ -27,6 +28,8 @@ log = structlog.get_logger("index")
 ROUNDS = 8
 # Searches wait while vectors are added: for a few milliseconds at a time.
 LIVE_CHUNK = 1_000
+# Removing goes through everything: below this many vectors, in a few milliseconds.
+LARGE = 20_000
 
 # Ids and the vectors to add, None to remove.
 Change = tuple[Ids, Vectors | None]
@@ -109,6 +112,11 @@ class VectorIndex:
         return self._part.exact
 
     @property
+    def forgets(self) -> bool:
+        """False where removed ids are only left out of answers, until the next rebuild (IVF, HNSW)."""
+        return self._part.forgets
+
+    @property
     def count(self) -> int:
         """How many vectors there are."""
         return self._part.count
@@ -176,7 +184,8 @@ class VectorIndex:
     def remove(self, ids: Ids) -> None:
         """Removes a batch of ids; those that are not there are left out.
 
-        Takes up to a second for a million vectors, whatever the batch: see `rebuild`.
+        Takes a second for a million vectors, whatever the batch; a large index is changed off to
+        the side and swapped in, so searches go on meanwhile.
         """
         removed = np.unique(np.asarray(ids, dtype=np.int64))
         if not len(removed):
@@ -184,7 +193,14 @@ class VectorIndex:
         with self._change:
             if self._log is not None:
                 self._log.append((removed, None))
-            self._part.remove(removed, self._gate.changing)
+            if not self._part.forgets or self._part.count < LARGE:
+                self._part.remove(removed, self._gate.changing)
+                return
+            fresh = self._part.copy()
+            fresh.remove(removed)
+            with self._gate.changing():
+                self._part = fresh
+        give_back()
 
     def rebuild(self, batches: Iterable[tuple[Ids, Vectors]]) -> None:
         """Makes the index anew from (ids, vectors) off to the side and swaps it in.
@@ -208,6 +224,8 @@ class VectorIndex:
         finally:
             with self._change:
                 self._log = None
+        del fresh
+        give_back()
 
     def _catch_up(self, fresh: Part) -> None:
         for last in range(ROUNDS):
@@ -264,7 +282,7 @@ class VectorIndex:
 
     def _own_vectors(self) -> Iterator[tuple[Ids, Vectors]]:
         with self._gate.searching():
-            copy = Part(faiss.clone_index(self._part.faiss), exact=True)
+            copy = self._part.copy()
         yield from copy.batches()
 
     def _checked(self, ids: Ids, vectors: Vectors) -> tuple[Ids, Vectors]:
@@ -277,6 +295,10 @@ class VectorIndex:
             raise ValueError(
                 f"{added.shape} ids and {given.shape} vectors in an index of {self.dim} dimensions"
             )
+        # One number tells of all of them, at a tenth of the cost.
+        with np.errstate(all="ignore"):
+            if np.isfinite(given.sum()):
+                return added, given
         sound = np.isfinite(given).all(axis=1)
         if not sound.all():
             log.warning(

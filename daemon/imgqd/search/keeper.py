@@ -21,6 +21,8 @@ log = structlog.get_logger("index")
 QUIET_S = 2.0
 # A rebuild may take at most this share of the time.
 REBUILD_SHARE = 0.02
+# A rebuild that failed, or during which more was deleted, is followed by another after this long.
+RETRY_S = 30.0
 SNAPSHOT_QUIET_S = 20.0
 
 
@@ -141,10 +143,27 @@ class IndexKeeper:
                     self._condition.wait(min(waits) if waits else None)
                     continue
                 rebuild = bool(self._dead) and waits[0] <= 0
-            if rebuild:
+            if rebuild and self.index.forgets:
+                self._remove_dead()
+            elif rebuild:
                 self.rebuild()
             else:
                 self.save()
+
+    def _remove_dead(self) -> None:
+        """Makes the index anew from itself, off to the side, without the dead.
+
+        A second for a million vectors, where making it from the library takes twenty. Commits wait
+        for it, so that an id that is revived meanwhile is not removed; searches do not.
+        """
+        started = time.monotonic()
+        with self._condition:
+            try:
+                self.index.remove(np.fromiter(self._dead, dtype=np.int64))
+                self._dead.clear()
+            except Exception:
+                log.exception("the dead could not be removed from the index; it is tried again")
+            self._rest(started)
 
     def rebuild(self) -> None:
         """Makes the index anew from the library, off to the side, without the dead."""
@@ -158,8 +177,13 @@ class IndexKeeper:
             with self._condition:
                 self._dead |= dead
         with self._condition:
-            took = time.monotonic() - started
-            self._next_rebuild = time.monotonic() + took / REBUILD_SHARE
+            self._rest(started)
+
+    def _rest(self, started: float) -> None:
+        """Sets when the next rebuild may begin; the lock is held."""
+        now = time.monotonic()
+        rest = (now - started) / REBUILD_SHARE
+        self._next_rebuild = now + (max(rest, RETRY_S) if self._dead else rest)
 
     def save(self) -> None:
         """Writes a snapshot; a failure (a full disk, say) is logged and tried after the next change."""

@@ -6,6 +6,7 @@ Not thread-safe: index.py holds the locks. Starts as the exact kind and becomes 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -17,6 +18,9 @@ from imgqd.records import Ids, Vectors
 from imgqd.search.kinds import TRAINING_LIMIT, make_exact, make_trained
 
 CHUNK = 10_000
+PIECE = 1 << 20
+
+_callbacks: Any = faiss  # its type hints know nothing of reading and writing by callback
 
 Guard = Callable[[], AbstractContextManager[None]]
 
@@ -29,8 +33,8 @@ class Part:
         self.exact = exact
         ids = faiss.vector_to_array(index.id_map)
         self._highest = int(ids.max()) if len(ids) else -1
-        self._forgets = _forgets(index.index)
-        # Ids that were removed from an index that cannot forget: filtered from answers.
+        # False where a removed id is only filtered from answers, until the index is made anew.
+        self.forgets = _forgets(index.index)
         self.gone: set[int] = set()
 
     @classmethod
@@ -78,11 +82,17 @@ class Part:
         known = self._known(ids)
         if not len(known):
             return
-        if self._forgets:
+        if self.forgets:
             with guard():
                 self.faiss.remove_ids(known)
             return
         self.gone = self.gone.union(known.tolist())
+
+    def copy(self) -> Part:
+        """A part of its own with the same content."""
+        other = Part(_copied(self.faiss), exact=self.exact)
+        other.gone = self.gone
+        return other
 
     def _known(self, ids: Ids) -> Ids:
         """Those of `ids` that are inside. New pictures have higher ids than all before them."""
@@ -133,6 +143,23 @@ class Part:
 
     def _gone_array(self) -> Ids:
         return np.fromiter(self.gone, dtype=np.int64, count=len(self.gone))
+
+
+def _copied(index: Any) -> Any:
+    """A copy by writing and reading: FAISS's own `clone_index` does not know every kind."""
+    pieces: deque[memoryview] = deque()
+    _callbacks.write_index(index, _callbacks.PyCallbackIOWriter(pieces.append, PIECE))
+
+    def read(size: int) -> bytes:
+        if not pieces:
+            return b""
+        # What is read is given up, so that no third copy is there in the end.
+        piece = memoryview(pieces.popleft())
+        if len(piece) > size:
+            pieces.appendleft(piece[size:])
+        return bytes(piece[:size])
+
+    return _callbacks.read_index(_callbacks.PyCallbackIOReader(read, PIECE))
 
 
 def _ascending(ids: Ids) -> bool:

@@ -18,17 +18,17 @@ from imgqd.search.index import VectorIndex
 Scores = npt.NDArray[np.float64]
 Ranked = tuple[Ids, Scores]
 
-FIRST_DEPTH = 1024
-FIRST_STEP = 200
+FIRST_DEPTH = 2048
+FIRST_STEP = 300
 SPARE = 16
 READ = 4096
 # How far scores of the exact kind can be off: fp16 shortens or lengthens a vector by 2**-11 at most.
 EXACT_MARGIN = 1e-3
 # How many standard deviations of the estimates' error a picture may lie beyond the candidates seen
-# and still not be missed. Measured with benchmarks/search_scale.py: recall at ten 0.994 to 0.999.
-MARGIN_DEVIATIONS = 2.0
+# and still not be missed. Measured with benchmarks/search_scale.py: recall at ten 0.995 to 0.998.
+MARGIN_DEVIATIONS = 3.0
 # The margin is not waited for beyond so many candidates, or so many for each result wanted.
-PATIENCE = 3000
+PATIENCE = 2000
 PATIENCE_EACH = 10
 
 
