@@ -12,6 +12,17 @@ import pytest
 from tests.harness import Home, fresh_home
 
 # A model directory kept between runs saves a minute when tests are run again and again.
+TINY = {
+    "embed_dim": 32,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "head_width": 32, "patch_size": 16},
+    "text_cfg": {
+        "context_length": 77,
+        "vocab_size": 49408,
+        "width": 32,
+        "heads": 2,
+        "layers": 1,
+    },
+}
 MODELS_ENV = "IMGQ_TEST_MODELS_DIR"
 
 
@@ -29,23 +40,6 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 def tiny_model(models_dir: str) -> str:
     """A `local-dir:` spec of a very small CLIP with random weights, for tests of everything but meaning."""
     directory = os.path.join(models_dir, "tiny-clip-source")
-    config = {
-        "embed_dim": 32,
-        "vision_cfg": {
-            "image_size": 32,
-            "layers": 1,
-            "width": 64,
-            "head_width": 32,
-            "patch_size": 16,
-        },
-        "text_cfg": {
-            "context_length": 77,
-            "vocab_size": 49408,
-            "width": 32,
-            "heads": 2,
-            "layers": 1,
-        },
-    }
     preprocess = {
         "mean": [0.48145466, 0.4578275, 0.40821073],
         "std": [0.26862954, 0.26130258, 0.27577711],
@@ -59,10 +53,10 @@ def tiny_model(models_dir: str) -> str:
 
         torch.manual_seed(1)
         os.makedirs(directory, exist_ok=True)
-        model = CLIP(**config)
+        model = CLIP(**TINY)
         save_file(model.state_dict(), os.path.join(directory, "open_clip_model.safetensors"))
         with open(os.path.join(directory, "open_clip_config.json"), "w") as stream:
-            json.dump({"model_cfg": config, "preprocess_cfg": preprocess}, stream)
+            json.dump({"model_cfg": TINY, "preprocess_cfg": preprocess}, stream)
     return f"local-dir:{directory}"
 
 

@@ -30,6 +30,8 @@ class Home:
         self.environ.setdefault("IMGQ_NO_SPAWN", "1")
         for name, value in settings.items():
             self.environ[f"IMGQ_{name.upper()}"] = str(value)
+        # What runs the commands, such as setpriv for another user.
+        self.prefix: list[str] = []
         self.process: subprocess.Popen[bytes] | None = None
 
     def path(self, *names: str) -> str:
@@ -44,7 +46,7 @@ class Home:
         """Runs `imgq` or `imgqd` as a process and returns what it did."""
         environ = {**self.environ, **options.pop("environ", {})}
         return subprocess.run(
-            [sys.executable, "-m", program, *arguments],
+            [*self.prefix, sys.executable, "-m", program, *arguments],
             env=environ,
             capture_output=True,
             timeout=timeout,
@@ -107,13 +109,18 @@ class Home:
 
     # -- the daemon
 
-    def start(self, *folders: str | bytes, wait: float = 90) -> None:
+    def start(
+        self,
+        *folders: str | bytes,
+        wait: float = 90,
+        environ: dict[str, str] | None = None,
+    ) -> None:
         """Starts `imgqd run FOLDER...` in the foreground of a process of ours; waits for its socket."""
         os.makedirs(self.home, exist_ok=True)
         out = open(os.path.join(self.directory, "daemon.out"), "ab")  # noqa: SIM115
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "imgqd", "run", *(folders or ())],
-            env=self.environ,
+            [*self.prefix, sys.executable, "-m", "imgqd", "run", *folders],
+            env={**self.environ, **(environ or {})},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

