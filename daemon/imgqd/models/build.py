@@ -154,7 +154,7 @@ def _build(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env={**child_environment(), "HF_HUB_DISABLE_TELEMETRY": "1"},
+            env=child_environment(),
             start_new_session=True,
             text=True,
             encoding="utf-8",
