@@ -41,7 +41,11 @@ class Parsed:
         """True when there is TEXT or an option that makes a query (or --watch) without it."""
         if any(word.strip() for word in self.words):
             return True
-        return any(option.asks and (option.key in self.one) for option in TABLE)
+        return any(option.asks and self.has(option.key) for option in TABLE)
+
+    def has(self, key: str) -> bool:
+        """True when an option was given, with or without a value."""
+        return key in self.one or key in self.flags
 
 
 def parse(arguments: Sequence[str], table: tuple[Option, ...] = TABLE) -> Parsed:

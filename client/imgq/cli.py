@@ -22,6 +22,7 @@ from imgq.options import SAY, TABLE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from imgq.answers import Answer
     from imgq.arguments import Parsed
@@ -139,8 +140,12 @@ def _ask(parsed: Parsed) -> int:
     waits = bool(folders) or "sync" in parsed.flags
     clock = Clock(_seconds(parsed) if "timeout" in parsed.one else None if waits else 60.0)
     request = query.build(parsed)
+    if "facets" in parsed.flags:
+        from imgq import facets
+
+        facets.prepare(parsed, request)
     asked = bool(request["terms"]) or any(
-        option.asks and option.key != "watch" and option.key in parsed.one for option in TABLE
+        option.asks and option.key != "watch" and parsed.has(option.key) for option in TABLE
     )
     if folders:
         from imgq.watch import check_folders
@@ -162,6 +167,8 @@ def _ask(parsed: Parsed) -> int:
         if "sync" in parsed.flags and not folders:
             request["sync"] = True
         client.timeout = clock.left()
+        if "facets" in parsed.flags:
+            return _count(parsed, client.facets(request))
         answer = client.ask(request)
     except TooLateError as error:
         if clock.seconds is None or "--timeout" in error.message:
@@ -228,6 +235,13 @@ def _progress(client: Client) -> _LateProgress:
     progress = _LateProgress()
     client.on_wait = progress.tick
     return progress
+
+
+def _count(parsed: Parsed, answer: dict[str, Any]) -> int:
+    from imgq import facets, output
+
+    output.write(facets.render(answer, json=parsed.format == "json", terminal=_is_terminal(1)))
+    return FOUND if answer["total"] else NOTHING
 
 
 def _show(parsed: Parsed, client: Client, answer: Answer) -> int:

@@ -116,6 +116,19 @@ class Client(Session):
         request = {key: value for key, value in given.items() if value not in (None, [], False)}
         return self.ask({"terms": terms, "top": top, **request}, timeout=timeout)
 
+    def facets(self, request: dict[str, Any], *, timeout: float | None = None) -> dict[str, Any]:
+        """POST /v1/facets: counts of what a search request finds, {"total", "facets": {NAME:
+        [{"value", "count"}]}} by year, month, folder, format, camera, category and tag."""
+        answer = self.call(
+            "POST",
+            "/v1/facets",
+            {**request, "timeout_s": None},
+            timeout=timeout,
+            wait="answer",
+            usage=SEARCH_USAGE,
+        )
+        return as_object(answer)
+
     def ask(self, request: dict[str, Any], *, timeout: float | None = None) -> Answer:
         """POST /v1/search with a body made elsewhere; waits while the first model is prepared."""
         return Answer(

@@ -272,6 +272,14 @@ TABLE: tuple[Option, ...] = (
         "imgq --json cat | jq '.results[0].path'",
         everyday=True,
     ),
+    Option(
+        "--facets",
+        "",
+        SHOW,
+        "count by year, month, folder, format, camera, category, tag",
+        "imgq --facets --in ~/Pictures/2024",
+        asks=True,
+    ),
     Option("--jsonl", "", SHOW, "one JSON object a line for each result", "imgq --jsonl cat"),
     Option("--csv", "", SHOW, "a table with a heading line", "imgq --csv cat > cats.csv"),
     Option(

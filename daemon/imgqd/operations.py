@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("daemon")
 
-MODEL_WAIT_S = 2.0
-
 
 class Operations(Describing):
     """The daemon as the API sees it; thread-safe."""
@@ -280,6 +278,18 @@ class Operations(Describing):
         """Answers a SearchRequest with the object of `imgq --json`."""
         started = time.perf_counter()
         query = parse_request(request)
+        self._sync_first(request)
+        serving = self._daemon.models.ready()
+        answer = self._searcher.search(query, serving)
+        return answer.to_json(
+            model=serving.artifact.id,
+            took_ms=(time.perf_counter() - started) * 1000,
+            generation=self._store.generation,
+            indexing=bool(self._store.pending()) or bool(self._daemon.models.work.stage),
+        )
+
+    def _sync_first(self, request: dict[str, Any]) -> None:
+        """Brings the library in sync where a request asks for that. Raises UnavailableError."""
         if request.get("sync"):
             result = self.sync(request.get("timeout_s"))
             if not result.in_sync:
@@ -293,17 +303,6 @@ class Operations(Describing):
                     "ask again or give a longer --timeout",
                     code="timeout",
                 )
-        daemon = self._daemon
-        if daemon.models.current is None:
-            daemon.models.wait_ready(MODEL_WAIT_S)
-        serving = daemon.models.serving()
-        answer = self._searcher.search(query, serving)
-        return answer.to_json(
-            model=serving.artifact.id,
-            took_ms=(time.perf_counter() - started) * 1000,
-            generation=self._store.generation,
-            indexing=bool(self._store.pending()) or bool(daemon.models.work.stage),
-        )
 
     def picture(self, picture_id: int) -> dict[str, Any]:
         """One picture as a result object without rank and score."""

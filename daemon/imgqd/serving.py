@@ -36,6 +36,8 @@ AUTO_LIMIT = 20_000
 RETRY_S = 3600.0
 FAILURE_RETRY_S = 60.0
 RETIRE_S = 5.0
+# How long a question waits for the first model.
+READY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,12 @@ class ModelRoom:
                 code="model-not-ready",
             )
         return serving
+
+    def ready(self) -> Serving:
+        """As `serving`, after waiting a moment for the first model."""
+        if self._serving is None:
+            self.wait_ready(READY_S)
+        return self.serving()
 
     def wait_ready(self, timeout: float) -> bool:
         """Waits for the first model."""

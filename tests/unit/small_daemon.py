@@ -149,6 +149,15 @@ class SmallDaemon:
         self.requests.append(request)
         return {"changed": len(request["ids"]), "generation": 8}
 
+    def facets(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.requests.append(request)
+        names = ("year", "month", "folder", "format", "camera", "category", "tag")
+        counts: dict[str, Any] = {name: [] for name in names}
+        counts["year"] = [{"value": "2024", "count": 2}]
+        counts["folder"] = [{"value": NOT_UTF8, "count": 1}, {"value": b"/photos", "count": 1}]
+        counts["tag"] = [{"value": "\x1b[31mred", "count": 1}]
+        return {"query": {}, "total": 2, "facets": counts, "took_ms": 1.0, "generation": 7}
+
     def export(self, after: bytes) -> dict[str, Any]:
         if after:
             return {"records": [], "next": None}

@@ -57,6 +57,8 @@ def test_every_reference_leads_somewhere_and_every_schema_is_one(document):
         ("GET", "/v1/openapi.json", None, 200),
         ("POST", "/v1/search", {"terms": [{"text": "x"}]}, 200),
         ("POST", "/v1/search", {"terms": [{"text": 1}]}, 400),
+        ("POST", "/v1/facets", {"terms": []}, 200),
+        ("POST", "/v1/facets", {"terms": [], "nothing": 1}, 400),
         ("GET", "/v1/status", None, 200),
         ("GET", "/v1/folders", None, 200),
         ("POST", "/v1/folders", {"paths": ["/"], "exclude": ["*.tmp"]}, 200),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 
@@ -9,7 +10,8 @@ import pytest
 
 import imgq
 from imgq.cli import main
-from tests.unit.small_daemon import Running, running
+from imgq.facets import table
+from tests.unit.small_daemon import NOT_UTF8, Running, running
 
 Captured = pytest.CaptureFixture[bytes]
 
@@ -69,6 +71,34 @@ def test_what_makes_no_sense_changes_nothing(
     assert main(arguments) == 2
     out, err = capfdbinary.readouterr()
     assert out == b"" and said.encode() in err
+    assert daemon.daemon.requests == []
+
+
+def test_facets_are_lines_in_a_pipe_and_json(daemon: Running, capfdbinary: Captured) -> None:
+    assert main(["--facets"]) == 0
+    lines = capfdbinary.readouterr().out.splitlines()
+    assert lines == [b"year\t2024\t2", b"folder\t" + NOT_UTF8 + b"\t1", b"folder\t/photos\t1",
+                     b"tag\t\x1b[31mred\t1"]  # fmt: skip
+    assert main(["--facets", "--json", "sea", "--rating", "3", "-n", "7"]) == 0
+    assert json.loads(capfdbinary.readouterr().out)["total"] == 2
+    first, second = daemon.daemon.requests
+    assert (first["terms"], first["top"]) == ([], 100)
+    assert (second["terms"], second["top"], second["rating"]) == ([{"text": "sea"}], 7, 3)
+
+
+def test_facets_are_a_harmless_table_for_people(daemon: Running) -> None:
+    answer = imgq.Client().facets({"terms": []})
+    lines = table(answer)
+    assert lines[0] == "2 pictures"
+    assert [line for line in lines if "red" in line] == [r"  1  \x1b[31mred"]
+    assert "camera" not in lines
+    answer["facets"]["camera"] = [{"value": f"c{n}", "count": 40 - n} for n in range(40)]
+    assert "  and 25 more" in "\n".join(table(answer))
+
+
+def test_facets_are_not_shown_as_pictures(daemon: Running, capfdbinary: Captured) -> None:
+    for arguments in (["-0"], ["--csv"], ["--preview"], ["--format", "{path}"]):
+        assert main(["--facets", *arguments]) == 2
     assert daemon.daemon.requests == []
 
 

@@ -103,6 +103,16 @@ PATHS: dict[str, dict[str, Any]] = {
             description="Terms are summed by weight. The body may have 100 MB, for examples.",
         )
     },
+    "/v1/facets": {
+        "post": _operation(
+            "facets",
+            "Counts pictures by year, month, folder, format, camera, category and tag.",
+            "FacetsAnswer",
+            body="SearchRequest",
+            body_needed=True,
+            description="Without terms all that passes the filters, with terms the `top` results.",
+        )
+    },
     "/v1/status": {"get": _operation("status", "What the daemon is doing.", "Status")},
     "/v1/folders": {
         "get": _operation("folders", "The watched folders.", "Folders"),

@@ -74,6 +74,7 @@ class Api:
         return [
             ("GET", "/v1/openapi.json", self.get_openapi),
             ("POST", "/v1/search", self.post_search),
+            ("POST", "/v1/facets", self.post_facets),
             ("GET", "/v1/status", self.get_status),
             ("GET", "/v1/folders", self.get_folders),
             ("POST", "/v1/folders", self.post_folders),
@@ -142,14 +143,14 @@ class Api:
     async def get_openapi(self, request: web.Request) -> web.Response:
         return _json(openapi.document())
 
+    async def post_facets(self, request: web.Request) -> web.Response:
+        with self.bodies.room(self.bodies.expected(request, SEARCH_BODY)):
+            query = await self._query(request)
+            return _json(await self.lanes.search.run(self.service.facets, query))
+
     async def post_search(self, request: web.Request) -> web.Response:
         with self.bodies.room(self.bodies.expected(request, SEARCH_BODY)):
-            query = await self._request(request, "SearchRequest", SEARCH_BODY)
-            if _is_remote(request) and any("url" in term for term in query["terms"]):
-                raise RefusedError(
-                    "over TCP the daemon fetches no URLs; send the picture itself as `image`",
-                    code="url-not-allowed",
-                )
+            query = await self._query(request)
             lane = self.lanes.sync if query.get("sync") else self.lanes.search
             start = time.perf_counter()
             try:
@@ -278,6 +279,15 @@ class Api:
         response = _json({"stopping": True})
         response.force_close()
         return response
+
+    async def _query(self, request: web.Request) -> Any:
+        query = await self._request(request, "SearchRequest", SEARCH_BODY)
+        if _is_remote(request) and any("url" in term for term in query["terms"]):
+            raise RefusedError(
+                "over TCP the daemon fetches no URLs; send the picture itself as `image`",
+                code="url-not-allowed",
+            )
+        return query
 
     async def _request(self, request: web.Request, name: str, limit: int = OTHER_BODY) -> Any:
         """The checked body: what `name` in schemas.REQUESTS allows. Raises UsageError."""

@@ -259,6 +259,24 @@ ANSWERS: dict[str, Schema] = {
             "results": listed(ref("Result")),
         }
     ),
+    "FacetsAnswer": answer(
+        {
+            "query": {"type": "object"},
+            "total": integer("pictures that were counted"),
+            "facets": answer(
+                {
+                    name: listed(ref("FacetCount"))
+                    for name in ("year", "month", "folder", "format", "camera", "category", "tag")
+                }
+            ),
+            "took_ms": number(),
+            "generation": integer(),
+        }
+    ),
+    "FacetCount": answer(
+        {"value": text(), "count": integer()},
+        {"value_b64": text("the exact bytes, where a folder's name is not valid UTF-8")},
+    ),
     "Folder": answer(
         {
             "path": text(),

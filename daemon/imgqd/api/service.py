@@ -90,6 +90,9 @@ class Service(Protocol):
     def import_records(self, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Takes in what was exported: `{"here", "kept"}`. Raises UsageError."""
 
+    def facets(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Counts what a SearchRequest finds: `{"query", "total", "facets", ..}`."""
+
     def problems(self) -> list[Problem]: ...
 
     def retry(self, paths: Sequence[bytes] | None) -> int:

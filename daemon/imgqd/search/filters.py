@@ -70,6 +70,13 @@ class Filters:
         """True when something is filtered at all."""
         return self != Filters()
 
+    @property
+    def decided_by_sql(self) -> bool:
+        """True when `sql` finds exactly what passes."""
+        texts = (self.camera or "") + (self.category or "")
+        times = self.after is not None or self.before is not None
+        return self.near is None and not times and not texts
+
     def shows(self, path: bytes) -> bool:
         """True for a path that may be shown: below one of the folders, where some are given."""
         return not self.folders or any(is_below(path, folder) for folder in self.folders)
