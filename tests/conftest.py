@@ -36,9 +36,8 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tmp_path_factory.mktemp("models"))
 
 
-@pytest.fixture(scope="session")
-def tiny_model(models_dir: str) -> str:
-    """A `local-dir:` spec of a very small CLIP with random weights, for tests of everything but meaning."""
+def make_tiny_model(models_dir: str) -> str:
+    """Writes a very small CLIP with random weights; returns its `local-dir:` spec."""
     directory = os.path.join(models_dir, "tiny-clip-source")
     preprocess = {
         "mean": [0.48145466, 0.4578275, 0.40821073],
@@ -58,6 +57,12 @@ def tiny_model(models_dir: str) -> str:
         with open(os.path.join(directory, "open_clip_config.json"), "w") as stream:
             json.dump({"model_cfg": TINY, "preprocess_cfg": preprocess}, stream)
     return f"local-dir:{directory}"
+
+
+@pytest.fixture(scope="session")
+def tiny_model(models_dir: str) -> str:
+    """A model for tests of everything but meaning."""
+    return make_tiny_model(models_dir)
 
 
 @pytest.fixture
