@@ -225,6 +225,9 @@ class ModelRoom:
             return self._request != request or self._stopping
 
         try:
+            if self._serving is None and parse_spec(self.spec).kind == "auto":
+                # Answers first: the download of a better model may take minutes.
+                self._bring_in(self._prepare(called_off, download=False), now, called_off)
             artifact = self._prepare(called_off)
             if called_off():
                 return None
@@ -246,7 +249,7 @@ class ModelRoom:
             log.exception("the model room failed")
         return FAILURE_RETRY_S
 
-    def _prepare(self, called_off: Callable[[], bool]) -> Artifact:
+    def _prepare(self, called_off: Callable[[], bool], *, download: bool = True) -> Artifact:
         spec = self.spec
 
         def progress(step: Progress) -> None:
@@ -255,7 +258,7 @@ class ModelRoom:
         self.work = Work("load", f"preparing {spec}")
         if parse_spec(spec).kind == "auto":
             artifact, self.fallback = resolve_auto(
-                self._models_dir, progress=progress, cancelled=called_off
+                self._models_dir, progress=progress, cancelled=called_off, download=download
             )
             return artifact
         self.fallback = None

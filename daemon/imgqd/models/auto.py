@@ -57,7 +57,11 @@ def resolve_auto(
 
     reason = None
     if not _is_here(wanted):
-        reason = _forbidden(download)
+        reason = _forbidden()
+        if reason is None and not download:
+            return make("builtin"), (
+                f"{wanted} is not on this machine yet; the built-in model is used meanwhile"
+            )
         if reason is None:
             question = hub.Question(_repository(wanted), PROBE_S)
             if not question.answered(QUICK_S):
@@ -88,7 +92,7 @@ def _repository(wanted: Spec) -> str:
     return wanted.name if wanted.kind == "hf-hub" else _REPOSITORIES.get(str(wanted), "")
 
 
-def _forbidden(download: bool) -> str | None:
+def _forbidden() -> str | None:
     if hub.is_offline():
         return "HF_HUB_OFFLINE is set and the model is not in the cache"
-    return None if download else "it is not on this machine yet"
+    return None
