@@ -233,7 +233,10 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def plot(rows: list[dict[str, Any]], path: str) -> None:
     """Memory, query, start and rebuild over the number of vectors, on logarithmic axes."""
-    from matplotlib import pyplot
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        sys.exit("--plot needs matplotlib: pip install matplotlib")
 
     counts = [row["count"] for row in rows]
     panels = {
