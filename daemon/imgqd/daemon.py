@@ -107,6 +107,7 @@ class Daemon:
             workers=workers,
             on_changes=self._on_changes,
             on_damage=self._on_damage,
+            on_encoded=self.metrics.encoded,
         )
         self.models = ModelRoom(
             self.store,

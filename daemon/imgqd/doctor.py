@@ -141,6 +141,9 @@ def daemon(examination: Examination) -> Iterator[Finding]:
         yield Finding("daemon", "error", str(status["failure"]), "imgqd status says how it goes on")
     if status.get("notice"):
         yield Finding("daemon", "warning", str(status["notice"]), f"see {places.log}")
+    if limited := status.get("watch_limit"):
+        detail, _, remedy = str(limited).partition(" To raise it: ")
+        yield Finding("watches", "warning", detail, remedy or "imgqd status says how it goes on")
     if fallback := (status.get("model") or {}).get("fallback"):
         yield Finding("model", "warning", str(fallback), "imgqd doctor --online checks the hub")
 

@@ -43,7 +43,7 @@ class Metrics:
         )
         self._indexed = Counter(
             "imgq_pictures_indexed",
-            "Pictures encoded and committed since the start.",
+            "Pictures encoded since the start.",
             registry=self.registry,
         )
         self._encode_seconds = Histogram(
@@ -89,7 +89,7 @@ class Metrics:
         self._failed.labels(code).inc()
 
     def encoded(self, pictures: int, seconds: float) -> None:
-        """A batch of `pictures` was encoded in `seconds` and committed."""
+        """A batch of `pictures` was encoded in `seconds`."""
         self._indexed.inc(pictures)
         self._encode_seconds.observe(seconds)
 

@@ -110,6 +110,7 @@ class Operations(Describing):
             "encoded": daemon.pipeline.encoded,
             "failure": store.try_writing() or daemon.pipeline.failure or daemon.models.error,
             "notice": daemon.notice,
+            "watch_limit": daemon.reconciler.watch_limit,
             "library_id": store.library_id,
             "home": os.fsencode(daemon.locations.data),
             "progress": progress,

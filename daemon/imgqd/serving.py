@@ -325,6 +325,7 @@ class ModelRoom:
             stopped=called_off,
             wait_while_paused=wait_while_paused,
             on_progress=progress,
+            on_encoded=self._pipeline.on_encoded,
         )
 
     def _fill_gaps(self, called_off: Callable[[], bool]) -> None:

@@ -43,6 +43,8 @@ def test_beyond_the_limit_the_library_stays_complete(tiny_home: Home) -> None:
     assert len(indexed(home)) == 100
     assert home.status()["folders"][0]["state"] == "polling"
     assert "max_user_watches" in home.output()
+    assert "fs.inotify.max_user_watches=" in home.status()["watch_limit"]
+    assert b"fs.inotify.max_user_watches=" in home.imgqd("status").stdout
     for number in range(100):
         photographs.variant(1000 + number, 48).save(home.path(f"{number:03}", "b.png"))
     wait_until(lambda: len(indexed(home)) == 200, timeout=30)

@@ -316,6 +316,7 @@ ANSWERS: dict[str, Schema] = {
             "memory_bytes": integer(),
         },
         {
+            "watch_limit": nullable("string", "why not every folder is watched, and the remedy"),
             "library_id": text(),
             "home": text(),
             "progress": answer(

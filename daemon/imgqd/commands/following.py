@@ -111,9 +111,9 @@ def status_lines(found: dict[str, Any], rate: float, width: int) -> list[str]:
         ("queries", _queries(queries)),
         ("memory", size(float(found.get("memory_bytes") or 0))),
     ]
-    for key in ("failure", "notice"):
+    for key, label in (("failure", "failure"), ("notice", "notice"), ("watch_limit", "watching")):
         if found.get(key):
-            rows.append((key, str(found[key])))
+            rows.append((label, str(found[key])))
     lines = [f"{label:<9}  {terminal.harmless(text)}".rstrip() for label, text in rows]
     folders = found.get("folders") or []
     lines.append("folders" if folders else "folders    none yet; add one: imgqd add ~/Pictures")

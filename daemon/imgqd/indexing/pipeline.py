@@ -66,7 +66,8 @@ class _Ready:
 
 
 class Pipeline:
-    """Answers jobs. `on_changes` is called after each commit, on the committing thread."""
+    """Answers jobs. `on_changes` is called after each commit, on the committing thread, and
+    `on_encoded` with the number of pictures and the seconds of each batch."""
 
     def __init__(
         self,
@@ -76,9 +77,11 @@ class Pipeline:
         workers: int,
         on_changes: Callable[[Changes], None],
         on_damage: Callable[[BaseException], None],
+        on_encoded: Callable[[int, float], None],
     ) -> None:
         self._store = store
         self._looker = looker
+        self.on_encoded = on_encoded
         self._on_changes = on_changes
         self._on_damage = on_damage
         self._condition = threading.Condition()
@@ -329,6 +332,7 @@ class Pipeline:
 
     def _encode(self, batch: list[_Ready]) -> None:
         encoding = batch[0].encoding
+        began = time.monotonic()
         try:
             vectors = encoding.encoder.encode(np.stack([item.pixels for item in batch]))
         except ImgqError as error:
@@ -341,6 +345,7 @@ class Pipeline:
             return
         self.failure = None
         self.encoded += len(batch)
+        self.on_encoded(len(batch), time.monotonic() - began)
         for item, vector in zip(batch, vectors, strict=True):
             if not np.isfinite(vector).all():
                 bad = ProblemError("corrupt", "the model gives no usable vector for it")

@@ -7,6 +7,7 @@ picture that cannot be read now is skipped; it is found missing again the next t
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -35,10 +36,12 @@ def embed_missing(
     stopped: Callable[[], bool],
     wait_while_paused: Callable[[], None],
     on_progress: Callable[[int], None],
+    on_encoded: Callable[[int, float], None],
 ) -> list[int]:
     """Embeds every live picture without a vector of `encoding`'s model; returns the ids it skipped.
 
-    `on_progress` gets the number of pictures embedded so far. Raises Stopped when `stopped` says
+    `on_progress` gets the number of pictures embedded so far, `on_encoded` the number and the
+    seconds of each batch. Raises Stopped when `stopped` says
     so, ModelError when the encoder fails for good.
     """
     skipped: list[int] = []
@@ -57,7 +60,9 @@ def embed_missing(
             skipped.extend(set(ids) - {picture_id for picture_id, _ in usable})
             if not usable:
                 continue
+            began = time.monotonic()
             vectors = encoding.encoder.encode(np.stack([pixels for _, pixels in usable]))
+            on_encoded(len(usable), time.monotonic() - began)
             store.put_vectors(encoding.model_id, [i for i, _ in usable], vectors)
             done += len(usable)
             on_progress(done)
