@@ -137,6 +137,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=200, help="the most there will be")
+    parser.add_argument("--keep", help="where to copy the library to after a failure")
     options = parser.parse_args()
     models = tempfile.mkdtemp(prefix="imgq-models-")
     kills = checks = 0
@@ -180,6 +181,10 @@ def main() -> int:
             print(json.dumps(summary, indent=1))
             if failures:
                 print(home.output()[-5000:], file=sys.stderr)
+                if options.keep:
+                    shutil.copytree(
+                        home.home, options.keep, ignore=shutil.ignore_patterns("*.sock")
+                    )
     finally:
         shutil.rmtree(models, ignore_errors=True)
     return 1 if failures else 0
