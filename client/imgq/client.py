@@ -229,6 +229,14 @@ class Client(Session):
             if limited or answer.get("in_sync") or answer.get("paused"):
                 return answer
 
+    def pause(self) -> dict[str, Any]:
+        """Pauses indexing until `resume`, over restarts too; returns {"paused", "paused_by"}."""
+        return self._json("POST", "/v1/pause", {})
+
+    def resume(self) -> dict[str, Any]:
+        """Lets indexing go on, on battery power too; returns {"paused", "paused_by"}."""
+        return self._json("POST", "/v1/resume", {})
+
     def relocate(self, old: Path, new: Path) -> dict[str, Any]:
         """Says that photos were moved from `old` to `new`; returns {"files", "folders"}."""
         before, after = _paths((old, new))

@@ -209,7 +209,8 @@ def _paused(client: Client, pending: int) -> str:
         failure = None
     if failure:
         return f"indexing is paused, {waiting}: {failure}"
-    return f"indexing is paused, {waiting}; go on with: imgqd resume"
+    why = " on battery power" if status.get("paused_by") == "battery" else ""
+    return f"indexing is paused{why}, {waiting}; go on with: imgqd resume"
 
 
 def _check_model(status: dict[str, Any]) -> None:

@@ -47,6 +47,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("folders", asking.folders, asking.json_option),
     Command("status", following.status, following.status_options),
     Command("sync", asking.sync, asking.sync_options),
+    Command("pause", asking.pause),
+    Command("resume", asking.resume),
     Command("index", running.index, running.index_options),
     Command("problems", asking.problems, asking.json_option),
     Command("retry", asking.retry, asking.retry_options),

@@ -32,7 +32,10 @@ from imgqd.library.recovery import mark_suspect, open_library, write_backup
 from imgqd.metrics import Metrics
 from imgqd.notify import Notifier
 from imgqd.operations import Operations
-from imgqd.serving import ModelRoom
+from imgqd.pausing import Pausing
+from imgqd.records import Vectors
+from imgqd.search.categories import Categories
+from imgqd.serving import ModelRoom, Serving
 from imgqd.settings import Settings
 
 log = structlog.get_logger("daemon")
@@ -109,6 +112,11 @@ class Daemon:
             on_damage=self._on_damage,
             on_encoded=self.metrics.encoded,
         )
+        self.pausing = Pausing(
+            self.store,
+            self.pipeline,
+            heed_battery=settings.text("on_battery") == "pause",
+        )
         self.models = ModelRoom(
             self.store,
             settings,
@@ -163,12 +171,14 @@ class Daemon:
             log.info("ready", home=self.locations.data, pid=os.getpid())
             housekeeping = self._loop.create_task(self._housekeeping())
             telling = self._loop.create_task(
+            pausing = self._loop.create_task(self._heed_battery())
                 self._notifier.run(self._pulse, self.operations.status)
             )
             await self._stop_asked.wait()
             housekeeping.cancel()
             telling.cancel()
         except (apsw.CorruptError, apsw.NotADBError) as error:
+            pausing.cancel()
             self._on_damage(error)
         finally:
             log.info("stopping")
@@ -185,6 +195,7 @@ class Daemon:
             self.operations.add_folders(folders, ())
         self.models.start()
         self.pipeline.start()
+        self.pausing.check()
 
     def _stop(self) -> None:
         self.reconciler.stop()
@@ -249,6 +260,10 @@ class Daemon:
             self.models.catch_up()
         older = time.time() - self.settings.number("orphan_keep_s")
         while self.store.purge_orphans(older) and not self.stopping.is_set():
+    async def _heed_battery(self) -> None:
+        while True:
+            await asyncio.sleep(await asyncio.to_thread(self.pausing.check))
+
             time.sleep(0.05)
         self.back_up()
 

@@ -133,7 +133,8 @@ def describe(status: dict[str, Any]) -> str:
     progress, problems = status["progress"], status["problems"]
     stage, done, total = progress["stage"], progress["done"], progress["total"]
     if status.get("paused"):
-        text = f"paused: {status.get('failure') or 'see imgqd status'}"
+        why = "on battery power" if status.get("paused_by") == "battery" else "imgqd resume"
+        text = f"paused: {status.get('failure') or why}"
     elif stage == "index":
         text = f"indexing {done:,} of {total:,}"
     elif stage == "embed":

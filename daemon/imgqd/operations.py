@@ -19,6 +19,7 @@ from imgqd.library.identity import identify
 from imgqd.library.moving import relocate
 from imgqd.library.store import is_below
 from imgqd.models.spec import parse_spec
+from imgqd.pausing import BY_BATTERY
 from imgqd.process import memory_bytes
 from imgqd.records import Picture, Problem
 from imgqd.search.query import Searcher, parse_request
@@ -93,6 +94,7 @@ class Operations(Describing):
             "uptime_s": round(time.monotonic() - daemon.started, 3),
             "state": state,
             "paused": daemon.pipeline.paused,
+            "paused_by": daemon.pausing.by,
             "model": self.model(),
             "pictures": counts.pictures,
             "files": counts.files,
@@ -259,6 +261,19 @@ class Operations(Describing):
         pending = self._store.pending_through(watermark)
         return pending or self._daemon.models.gaps()
 
+    def pause(self) -> dict[str, Any]:
+        """Pauses indexing until `resume`, over restarts too."""
+        self._daemon.pausing.pause()
+        return self._pausing()
+
+    def resume(self) -> dict[str, Any]:
+        """Lets indexing go on."""
+        self._daemon.pausing.resume()
+        return self._pausing()
+
+    def _pausing(self) -> dict[str, Any]:
+        return {"paused": self._daemon.pipeline.paused, "paused_by": self._daemon.pausing.by}
+
     def problems(self) -> list[Problem]:
         """Every path that could not be indexed."""
         return self._store.problems()
@@ -296,7 +311,8 @@ class Operations(Describing):
             if not result.in_sync:
                 if result.paused:
                     raise UnavailableError(
-                        "indexing is paused, so the library cannot be brought in sync; `imgqd resume`",
+                        f"indexing is paused{_why_paused(self._daemon.pausing.by)}, so the library"
+                        " cannot be brought in sync; go on with `imgqd resume`",
                         code="paused",
                     )
                 raise UnavailableError(
@@ -376,3 +392,7 @@ class Operations(Describing):
                 "detail": "",
             },
         )
+
+
+def _why_paused(by: str | None) -> str:
+    return " on battery power" if by == BY_BATTERY else ""

@@ -91,6 +91,7 @@ def parse_value(setting: Setting, raw: object, where: str) -> Value:
                 return raw
             return {
                 "1": True,
+    Setting("on_battery", "pause", "what indexing does on battery power", choices=("pause", "run")),
                 "true": True,
                 "yes": True,
                 "on": True,

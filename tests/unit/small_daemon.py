@@ -40,6 +40,7 @@ class SmallDaemon:
         self.stopped = threading.Event()
         self.saw_cancellation = threading.Event()
         self.syncing = 0
+        self.paused = False
         self.progress: dict[str, Any] = {"done": 0, "total": 0, "stage": "", "detail": ""}
         self.hold_searches: threading.Event | None = None
 
@@ -59,6 +60,8 @@ class SmallDaemon:
             "index": {"kind": "exact", "vectors": 2, "rebuilding": False},
             "queries": self.metrics_room.queries(),
             "memory_bytes": 90_000_000,
+            "paused": self.paused,
+            "paused_by": "request" if self.paused else None,
             "library_id": "abc",
             "home": "/home/me",
             "progress": self.progress,
@@ -110,6 +113,14 @@ class SmallDaemon:
             "indexing": False,
             "results": results[: request.get("top", 10)],
         }
+
+    def pause(self) -> dict[str, Any]:
+        self.paused = True
+        return {"paused": True, "paused_by": "request"}
+
+    def resume(self) -> dict[str, Any]:
+        self.paused = False
+        return {"paused": False, "paused_by": None}
 
     def relocate(self, old: bytes, new: bytes) -> dict[str, Any]:
         if old not in self.watched:

@@ -106,6 +106,18 @@ def test_a_reason_for_the_pause_is_told(
     assert b"with 2 files waiting: the disk is full" in capfdbinary.readouterr().err
 
 
+def test_battery_power_is_named_where_it_is_the_reason(
+    stand_in: StandIn, home: str, capfdbinary: Captured
+) -> None:
+    stand_in.status |= {"paused": True, "paused_by": "battery"}
+    stand_in.routes["POST", "/v1/sync"] = lambda asked: Said(
+        {"in_sync": False, "offline": [], "pending": 2, "paused": True}
+    )
+    assert main(["--watch", os.path.join(home, "photos")]) == 4
+    said = capfdbinary.readouterr().err
+    assert b"paused on battery power, with 2 files waiting; go on with: imgqd resume" in said
+
+
 @pytest.mark.parametrize("arguments", [["--watch", "photos"], ["--sync", "x"]])
 def test_a_model_that_cannot_be_had_is_not_waited_for(
     stand_in: StandIn,

@@ -263,6 +263,14 @@ def test_sync_says_no_with_1_when_time_is_over(api, imgqd):
     assert imgqd("sync").code == 0
 
 
+def test_pause_and_resume_ask_the_daemon(api, imgqd):
+    said = imgqd("pause")
+    assert (said.code, api.daemon.paused) == (0, True)
+    assert "imgqd resume" in said.err
+    said = imgqd("resume")
+    assert (said.code, api.daemon.paused) == (0, False)
+
+
 def test_sync_waits_as_long_as_it_takes(api, imgqd):
     timer = threading.Timer(0.3, api.daemon.in_sync.set)
     timer.start()
@@ -570,5 +578,7 @@ def test_the_state_line_names_what_is_done():
     assert download.endswith("12 MB of 350 MB")
     step = {"stage": "check", "detail": "", "done": 0, "total": 1}
     assert line(state="starting", progress=step) == "checking the model"
+    battery = {"paused": True, "paused_by": "battery"}
+    assert line(state="idle", progress={"stage": ""}, **battery) == "paused on battery power"
     paused = {"stage": "index", "detail": "paused", "done": 1, "total": 4}
     assert line(state="indexing", paused=True, progress=paused).startswith("paused  |")

@@ -154,6 +154,8 @@ def test_the_status_is_looked_up_only_when_something_changed(tmp_path, monkeypat
         ({"problems": 1}, "1,234 pictures in 1 folder; 1 problem"),
         ({"state": "starting"}, "waiting for the model"),
         ({"paused": True, "failure": "no space left"}, "paused: no space left"),
+        ({"paused": True, "paused_by": "request"}, "paused: imgqd resume"),
+        ({"paused": True, "paused_by": "battery"}, "paused: on battery power"),
         (
             {"progress": {"stage": "index", "detail": "", "done": 1234, "total": 20000}},
             "indexing 1,234 of 20,000",

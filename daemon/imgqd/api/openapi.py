@@ -149,6 +149,23 @@ PATHS: dict[str, dict[str, Any]] = {
             body="SyncRequest",
         )
     },
+    "/v1/pause": {
+        "post": _operation(
+            "pause",
+            "Pauses indexing until it is resumed, over restarts too.",
+            "Pausing",
+            body="EmptyRequest",
+            description="Questions are answered as before; what is in hand is finished.",
+        )
+    },
+    "/v1/resume": {
+        "post": _operation(
+            "resume",
+            "Lets indexing go on, on battery power too.",
+            "Pausing",
+            body="EmptyRequest",
+        )
+    },
     "/v1/problems": {"get": _operation("problems", "Files that could not be indexed.", "Problems")},
     "/v1/retry": {
         "post": _operation("retry", "Tries problems again.", "Retried", body="RetryRequest")

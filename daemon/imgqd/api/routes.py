@@ -82,6 +82,8 @@ class Api:
             ("POST", "/v1/relocate", self.post_relocate),
             ("POST", "/v1/sync", self.post_sync),
             ("GET", "/v1/problems", self.get_problems),
+            ("POST", "/v1/pause", self.post_pause),
+            ("POST", "/v1/resume", self.post_resume),
             ("POST", "/v1/retry", self.post_retry),
             ("GET", "/v1/pictures/{id}", self.get_picture),
             ("GET", "/v1/pictures/{id}/thumbnail", self.get_thumbnail),
@@ -200,6 +202,14 @@ class Api:
         )
 
     async def get_problems(self, request: web.Request) -> web.Response:
+    async def post_pause(self, request: web.Request) -> web.Response:
+        await self._request(request, "EmptyRequest")
+        return _json(await self.lanes.control.run(self.service.pause))
+
+    async def post_resume(self, request: web.Request) -> web.Response:
+        await self._request(request, "EmptyRequest")
+        return _json(await self.lanes.control.run(self.service.resume))
+
         problems = await self.lanes.control.run(self.service.problems)
         return _json({"problems": [_problem(problem) for problem in problems]})
 

@@ -215,6 +215,7 @@ _MODEL = {
     "device": nullable("string"),
     "fallback": nullable("string", "why another model than the wanted one is used"),
 }
+_PAUSED_BY = nullable("string", "request or battery; null while indexing is not paused")
 _PROBLEM = {
     "path": text(),
     "reason": text("a short stable word: corrupt, too-large, timeout, ..."),
@@ -316,6 +317,8 @@ ANSWERS: dict[str, Schema] = {
             "memory_bytes": integer(),
         },
         {
+            "paused": boolean("indexing is paused"),
+            "paused_by": _PAUSED_BY,
             "watch_limit": nullable("string", "why not every folder is watched, and the remedy"),
             "library_id": text(),
             "home": text(),
@@ -332,6 +335,7 @@ ANSWERS: dict[str, Schema] = {
             "paused": boolean(),
         }
     ),
+    "Pausing": answer({"paused": boolean(), "paused_by": _PAUSED_BY}),
     "Problem": answer(_PROBLEM, PATH_B64),
     "Problems": answer({"problems": listed(ref("Problem"))}),
     "Retried": answer({"retried": integer()}),

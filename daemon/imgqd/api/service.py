@@ -75,6 +75,12 @@ class Service(Protocol):
     def sync(self, timeout_s: float | None) -> SyncResult:
         """Returns once every change made on disk before the call is answered for."""
 
+    def pause(self) -> dict[str, Any]:
+        """Pauses indexing until `resume`, over restarts too: `{"paused", "paused_by"}`."""
+
+    def resume(self) -> dict[str, Any]:
+        """Lets indexing go on, on battery too: `{"paused", "paused_by"}`."""
+
     def search(self, request: dict[str, Any]) -> dict[str, Any]:
         """Answers a request of the form of openapi's SearchRequest. Raises UsageError."""
 

@@ -135,10 +135,36 @@ def sync(args: Namespace) -> int:
         return YES
     pending = count(int(answer.get("pending") or 0), "file")
     if answer.get("paused"):
-        tell(f"not in sync: indexing is paused, {pending} left; imgqd status says why")
+        why = paused_why(asked.status())
+        tell(f"not in sync: indexing is {why}, {pending} left; go on with: imgqd resume")
     else:
         tell(f"not in sync within {args.timeout:g} s: {pending} left; imgqd status --follow")
     return NO
+
+
+def paused_why(found: dict[str, Any]) -> str:
+    """`paused`, with the reason where it is not that somebody said so."""
+    return "paused on battery power" if found.get("paused_by") == "battery" else "paused"
+
+
+def pause(args: Namespace) -> int:
+    """Pauses indexing until `imgqd resume`, over restarts too; questions are answered as before.
+
+    Example: imgqd pause
+    """
+    client().pause()
+    tell("indexing is paused; what is in hand is finished; go on with: imgqd resume")
+    return YES
+
+
+def resume(args: Namespace) -> int:
+    """Lets indexing go on; on battery power too, until the power comes back.
+
+    Example: imgqd resume
+    """
+    client().resume()
+    tell("indexing goes on")
+    return YES
 
 
 def problems(args: Namespace) -> int:

@@ -15,7 +15,7 @@ from imgq import terminal
 from imgq.client import Client
 from imgq.errors import ClientError, NoDaemonError
 from imgqd.bars import Live, Pace, duration, progress_line
-from imgqd.commands.asking import folder_lines, json_option, model_lines
+from imgqd.commands.asking import folder_lines, json_option, model_lines, paused_why
 from imgqd.commands.common import NO_DAEMON, YES, client, count, print_json, print_text, size, tell
 
 FOLLOW_EVERY_S = 0.5
@@ -125,10 +125,12 @@ def state_line(found: dict[str, Any], rate: float, width: int) -> str:
     """`idle`, or what is being done with a bar."""
     progress = found.get("progress") or {}
     stage, detail = str(progress.get("stage") or ""), str(progress.get("detail") or "")
-    state = "paused" if found.get("paused") else str(found.get("state") or "")
+    state = str(found.get("state") or "")
+    if found.get("paused"):
+        state = paused_why(found)
     if not stage:
         return state
-    label = STAGES.get(stage, stage) if state != "paused" else "paused"
+    label = state if found.get("paused") else STAGES.get(stage, stage)
     if detail and detail != "paused" and stage not in ("index", "scan"):
         label = f"{label} ({detail})"
     done, total = int(progress.get("done") or 0), int(progress.get("total") or 0)

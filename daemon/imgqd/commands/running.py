@@ -20,6 +20,7 @@ from typing import Any
 from imgq.client import Client
 from imgq.errors import ClientError, NoDaemonError
 from imgq.locations import Locations, locate, make_private
+from imgqd.commands.asking import paused_why
 from imgqd.commands.common import (
     FAILED,
     NO,
@@ -274,13 +275,16 @@ def index(args: Namespace) -> int:
             answer = asked.sync()
         return {"sync": answer, "status": asked.status()}
 
-    done = with_daemon(work, flags=flags_of(args))
+    # Somebody wants it now: a daemon that runs for this command alone does not save the battery.
+    done = with_daemon(work, flags={"on_battery": "run", **flags_of(args)})
     for folder in done["sync"].get("offline", ()):
         tell(f"{shown(folder)} is offline and was left out")
     status = done["status"]
     tell(f"{count(status['pictures'], 'picture')} can be found")
     if status["problems"]:
         tell(f"{count(status['problems'], 'file')} could not be indexed: imgqd problems")
+    if done["sync"].get("paused"):
+        tell(f"indexing is {paused_why(status)}; go on with: imgqd resume")
     if not done["sync"]["in_sync"]:
         tell(f"not complete: {count(done['sync'].get('pending', 0), 'file')} are left")
         return NO
