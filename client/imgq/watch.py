@@ -204,10 +204,10 @@ def _paused(client: Client, pending: int) -> str:
     waiting = f"with {count(pending, 'file')} waiting"
     try:
         client.timeout = 5.0
-        failure = client.status().get("failure")
+        status = client.status()
     except ClientError:
-        failure = None
-    if failure:
+        status = {}
+    if failure := status.get("failure"):
         return f"indexing is paused, {waiting}: {failure}"
     why = " on battery power" if status.get("paused_by") == "battery" else ""
     return f"indexing is paused{why}, {waiting}; go on with: imgqd resume"
