@@ -9,12 +9,14 @@ import stat
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from imgq.client import Client
+from imgq.errors import ClientError
 from imgq.locations import read_endpoint
 from imgqd.api.auth import TokenFile
-from imgqd.api.server import bind_loopback, bind_unix
+from imgqd.api.server import bind_tcp, bind_unix, checked_host
 from imgqd.errors import AlreadyRunningError, ImgqError, UsageError
 from tests.unit.small_daemon import free_port, running
 
@@ -148,6 +150,14 @@ def test_no_url_is_fetched_for_a_caller_over_tcp(api):
     assert api.ask("POST", "/v1/search", body).status == 200
 
 
+def test_urls_are_fetched_over_tcp_where_that_is_switched_on(tmp_path):
+    body = {"terms": [{"url": "http://127.0.0.1/"}]}
+    with running(str(tmp_path), tcp=True, fetch_urls=True) as api:
+        reply = api.ask("POST", "/v1/search", body, headers=bearer(api.token), tcp=True)
+        assert reply.status == 200
+        assert api.daemon.requests == [body]
+
+
 def test_a_whole_url_cannot_stand_in_for_the_host(api):
     with api.connect(tcp=True) as connection:
         head = (
@@ -227,9 +237,48 @@ def test_tcp_is_off_unless_asked_for(tmp_path):
         assert not os.path.exists(api.locations.token)
 
 
-def test_tcp_listens_on_loopback_only():
-    with bind_loopback(0) as listener:
-        assert listener.getsockname()[0] == "127.0.0.1"
+LOOPBACK = checked_host("127.0.0.1", allow_lan=False)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1"])
+def test_tcp_listens_on_the_loopback_address_that_is_named(tmp_path, host):
+    with running(str(tmp_path), tcp=True, http_host=host) as api:
+        with pytest.raises(ClientError, match="token"):
+            Client(api.server.http, timeout=30).status()
+        (listening,) = {
+            line.laddr.ip
+            for line in psutil.Process().net_connections("tcp")
+            if line.status == psutil.CONN_LISTEN and line.laddr.port == api.port
+        }
+        assert listening == host
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "2001:db8::1", "::ffff:192.0.2.7"])
+def test_any_other_address_is_refused_with_the_risk_and_a_way_out(tmp_path, host):
+    with pytest.raises(UsageError, match=host), running(str(tmp_path), tcp=True, http_host=host):
+        pass
+    assert not os.path.exists(tmp_path / "token")
+
+
+def test_the_risk_can_be_taken_for_one_address_but_not_for_all():
+    assert str(checked_host("192.0.2.7", allow_lan=True)) == "192.0.2.7"
+    with pytest.raises(UsageError, match="nothing is encrypted there"):
+        checked_host("192.0.2.7", allow_lan=False)
+    for every in ("0.0.0.0", "::", "::ffff:0.0.0.0"):
+        with pytest.raises(UsageError, match="name the one"):
+            checked_host(every, allow_lan=True)
+    with pytest.raises(UsageError, match="not an IP address"):
+        checked_host("nas.example", allow_lan=True)
+
+
+def test_the_host_header_must_name_the_address_that_is_listened_on(tmp_path):
+    with running(str(tmp_path), tcp=True, http_host="::1") as api:
+        for host, status in ((f"[::1]:{api.port}", 200), (f"127.0.0.1:{api.port}", 403)):
+            headers = bearer(api.token) | {"Host": host}
+            with socket.create_connection(("::1", api.port), 30) as connection:
+                head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+                connection.sendall(f"GET /v1/status HTTP/1.1\r\n{head}\r\n".encode())
+                assert int(connection.recv(65536).split()[1]) == status
 
 
 def test_a_port_that_is_taken_or_is_none_is_named():
@@ -240,9 +289,9 @@ def test_a_port_that_is_taken_or_is_none_is_named():
         with pytest.raises(
             ImgqError, match=f"http_port {port} on 127.0.0.1: another program uses it"
         ):
-            bind_loopback(port)
+            bind_tcp(LOOPBACK, port)
     with pytest.raises(UsageError, match="70000"):
-        bind_loopback(70000)
+        bind_tcp(LOOPBACK, 70000)
 
 
 def test_the_socket_of_a_daemon_that_died_is_recovered(tmp_path):

@@ -76,8 +76,9 @@ class TcpGate:
 
     remote = True
 
-    def __init__(self, port: int, token: TokenFile) -> None:
-        names = ("127.0.0.1", "localhost")
+    def __init__(self, port: int, token: TokenFile, host: str = "127.0.0.1") -> None:
+        """`host` is the address that is listened on, as it stands in a URL."""
+        names = (host, "localhost")
         self._hosts = {f"{name}:{port}" for name in names} | (set(names) if port == 80 else set())
         self._origins = {f"http://{host}" for host in self._hosts}
         self._token = token

@@ -1,4 +1,4 @@
-"""The listeners: the Unix socket of this user, and loopback TCP where it is switched on.
+"""The listeners: the Unix socket of this user, and TCP (loopback) where it is switched on.
 
 Binds them so that nobody else can connect even for a moment, says in endpoint.json where they are,
 and takes all of it back when stopping. The caller holds the instance lock (lock.py): that is what
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import ipaddress
 import os
 import socket
 import stat
@@ -29,6 +30,8 @@ from imgqd.metrics import Metrics
 
 log = structlog.get_logger("api")
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 LOOPBACK = "127.0.0.1"
 BACKLOG = 512
 
@@ -42,16 +45,23 @@ class ApiServer:
         locations: Locations,
         *,
         http_port: int = 0,
+        http_host: str = LOOPBACK,
+        allow_lan: bool = False,
+        fetch_urls: bool = False,
         metrics: Metrics | None = None,
         limits: Limits | None = None,
         inherited: Sequence[socket.socket] = (),
     ) -> None:
-        """`inherited` are listening Unix sockets from a service manager, used instead of our own."""
+        """`inherited` are listening Unix sockets from a service manager, used instead of our own.
+
+        `http_host` is an address of this machine, a loopback one unless `allow_lan`; `fetch_urls`
+        lets callers over TCP have URLs fetched. Port 0: no TCP.
+        """
         self._locations = locations
-        self._http_port = http_port
+        self._http_port, self._http_host, self._allow_lan = http_port, http_host, allow_lan
         self._limits = limits or Limits()
         self._inherited = list(inherited)
-        self._api = Api(service, metrics, self._limits)
+        self._api = Api(service, metrics, self._limits, fetch_urls)
         self._runner: web.AppRunner | None = None
         self._servers: list[asyncio.Server] = []
         self._socket_inode: int | None = None
@@ -71,13 +81,15 @@ class ApiServer:
                     address = address or str(listener.getsockname())
                     await self._listen(listener, UnixGate())
             if self._http_port:
-                listener = bind_loopback(self._http_port)
+                host = checked_host(self._http_host, allow_lan=self._allow_lan)
+                listener = bind_tcp(host, self._http_port)
+                name = f"[{host}]" if host.version == 6 else str(host)
                 port = listener.getsockname()[1]
                 make_private(self._locations.runtime)
                 token = TokenFile(self._locations.token)
                 token.value()
-                await self._listen(listener, TcpGate(port, token))
-                self.http = f"http://{LOOPBACK}:{port}"
+                await self._listen(listener, TcpGate(port, token, name))
+                self.http = f"http://{name}:{port}"
             write_endpoint(
                 self._locations.endpoint,
                 socket=address,
@@ -171,20 +183,43 @@ def bind_unix(path: str) -> socket.socket:
     return listener
 
 
-def bind_loopback(port: int) -> socket.socket:
-    """A TCP socket on 127.0.0.1 only. Raises UsageError for a port that cannot be had."""
+def checked_host(text: str, *, allow_lan: bool) -> Address:
+    """The address to listen on. Raises UsageError for what is none, or more open than allowed."""
+    try:
+        host = ipaddress.ip_address(text)
+    except ValueError:
+        raise UsageError(
+            f"http_host {text!r} is not an IP address; the default is {LOOPBACK}"
+        ) from None
+    if host.version == 6 and host.ipv4_mapped is not None:
+        host = host.ipv4_mapped
+    if host.is_unspecified:
+        # Whatever Host a request named would have to be taken then, which lets DNS rebinding in.
+        raise UsageError(f"http_host {text} is every address; name the one that you mean")
+    if not host.is_loopback and not allow_lan:
+        raise UsageError(
+            f"http_host {text} can be reached by others, and nothing is encrypted there: reach "
+            f"{LOOPBACK} through ssh -L or a proxy with TLS instead; if your network is yours "
+            "alone, set http_allow_lan = true"
+        )
+    return host
+
+
+def bind_tcp(host: Address, port: int) -> socket.socket:
+    """A TCP socket on `host` only. Raises UsageError for a port that cannot be had."""
     if not 0 <= port <= 65535:
         raise UsageError(f"http_port {port} is not a port; choose one from 1024 to 65535, or 0")
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    family = socket.AF_INET6 if host.version == 6 else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((LOOPBACK, port))
+        listener.bind((str(host), port))
     except OSError as error:
         listener.close()
         reason = "another program uses it" if error.errno == errno.EADDRINUSE else error.strerror
         raise ImgqError(
-            f"http_port {port} on {LOOPBACK}: {reason}; choose another, or 0 to switch it off",
+            f"http_port {port} on {host}: {reason}; choose another, or 0 to switch it off",
             code="listen",
         ) from error
     return listener
