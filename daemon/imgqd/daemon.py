@@ -33,7 +33,9 @@ from imgqd.metrics import Metrics
 from imgqd.notify import Notifier
 from imgqd.operations import Operations
 from imgqd.pausing import Pausing
-from imgqd.serving import ModelRoom
+from imgqd.records import Vectors
+from imgqd.search.categories import Categories
+from imgqd.serving import ModelRoom, Serving
 from imgqd.settings import Settings
 
 log = structlog.get_logger("daemon")
@@ -156,9 +158,6 @@ class Daemon:
             self.operations,
             self.locations,
             http_port=self.settings.integer("http_port"),
-            http_host=self.settings.text("http_host"),
-            allow_lan=self.settings.flag("http_allow_lan"),
-            fetch_urls=self.settings.flag("http_fetch_urls"),
             metrics=self.metrics,
             # Copies: the originals serve the next daemon where this one has to start anew.
             inherited=[listener.dup() for listener in self._inherited],
@@ -171,15 +170,15 @@ class Daemon:
             self._notifier.ready()
             log.info("ready", home=self.locations.data, pid=os.getpid())
             housekeeping = self._loop.create_task(self._housekeeping())
-            telling = self._loop.create_task(
             pausing = self._loop.create_task(self._heed_battery())
+            telling = self._loop.create_task(
                 self._notifier.run(self._pulse, self.operations.status)
             )
             await self._stop_asked.wait()
             housekeeping.cancel()
             telling.cancel()
-        except (apsw.CorruptError, apsw.NotADBError) as error:
             pausing.cancel()
+        except (apsw.CorruptError, apsw.NotADBError) as error:
             self._on_damage(error)
         finally:
             log.info("stopping")
@@ -195,8 +194,8 @@ class Daemon:
         if folders:
             self.operations.add_folders(folders, ())
         self.models.start()
-        self.pipeline.start()
         self.pausing.check()
+        self.pipeline.start()
 
     def _stop(self) -> None:
         self.reconciler.stop()
@@ -238,6 +237,10 @@ class Daemon:
             return None
         return None if self.store.pending() else self.store.generation
 
+    async def _heed_battery(self) -> None:
+        while True:
+            await asyncio.sleep(await asyncio.to_thread(self.pausing.check))
+
     async def _housekeeping(self) -> None:
         await asyncio.to_thread(self._check_large)
         while True:
@@ -261,10 +264,6 @@ class Daemon:
             self.models.catch_up()
         older = time.time() - self.settings.number("orphan_keep_s")
         while self.store.purge_orphans(older) and not self.stopping.is_set():
-    async def _heed_battery(self) -> None:
-        while True:
-            await asyncio.sleep(await asyncio.to_thread(self.pausing.check))
-
             time.sleep(0.05)
         self.back_up()
 

@@ -36,13 +36,6 @@ TABLE: tuple[Setting, ...] = (
     Setting("models_dir", "", "where model artifacts are kept; empty is the data folder's models/"),
     Setting("device", "auto", "what encodes pictures", choices=("auto", "cpu", "cuda", "mps")),
     Setting("http_port", 0, "loopback port for HTTP; 0 is off", minimum=0),
-    Setting("http_host", "127.0.0.1", "address that http_port is opened on"),
-    Setting(
-        "http_allow_lan",
-        False,
-        "let http_host be an address that others reach: token and photos cross the net unencrypted",
-    ),
-    Setting("http_fetch_urls", False, "fetch the URLs of examples for callers over HTTP as well"),
     Setting("index", "auto", "auto, exact, compact, or a FAISS factory string such as HNSW32"),
     Setting("exclude", [], "glob patterns of paths to leave out, beside the built-in ones"),
     Setting("follow_links", False, "follow symbolic links below watched folders"),
@@ -73,6 +66,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("decode_memory_mb", 2048, "memory limit of a decoder process", minimum=128),
     Setting("workers", 0, "decoder processes; 0 is one for each core, at most 16", minimum=0),
     Setting("threads", 0, "threads of the image encoder; 0 is one for each core", minimum=0),
+    Setting("on_battery", "pause", "what indexing does on battery power", choices=("pause", "run")),
     Setting("batch", 16, "pictures encoded at once on a CPU", minimum=1),
     Setting(
         "verify_deadline_ms", 40, "how long an answer may wait for lstat of its hits", minimum=1
@@ -98,7 +92,6 @@ def parse_value(setting: Setting, raw: object, where: str) -> Value:
                 return raw
             return {
                 "1": True,
-    Setting("on_battery", "pause", "what indexing does on battery power", choices=("pause", "run")),
                 "true": True,
                 "yes": True,
                 "on": True,

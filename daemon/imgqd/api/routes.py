@@ -55,7 +55,6 @@ class Api:
     service: Service
     metrics: Metrics | None
     limits: Limits
-    fetch_urls: bool = False
     lanes: Lanes = field(default_factory=Lanes)
     subscriptions: set[Subscription] = field(default_factory=set)
 
@@ -82,9 +81,9 @@ class Api:
             ("DELETE", "/v1/folders", self.delete_folders),
             ("POST", "/v1/relocate", self.post_relocate),
             ("POST", "/v1/sync", self.post_sync),
-            ("GET", "/v1/problems", self.get_problems),
             ("POST", "/v1/pause", self.post_pause),
             ("POST", "/v1/resume", self.post_resume),
+            ("GET", "/v1/problems", self.get_problems),
             ("POST", "/v1/retry", self.post_retry),
             ("GET", "/v1/pictures/{id}", self.get_picture),
             ("GET", "/v1/pictures/{id}/thumbnail", self.get_thumbnail),
@@ -202,7 +201,6 @@ class Api:
             }
         )
 
-    async def get_problems(self, request: web.Request) -> web.Response:
     async def post_pause(self, request: web.Request) -> web.Response:
         await self._request(request, "EmptyRequest")
         return _json(await self.lanes.control.run(self.service.pause))
@@ -211,6 +209,7 @@ class Api:
         await self._request(request, "EmptyRequest")
         return _json(await self.lanes.control.run(self.service.resume))
 
+    async def get_problems(self, request: web.Request) -> web.Response:
         problems = await self.lanes.control.run(self.service.problems)
         return _json({"problems": [_problem(problem) for problem in problems]})
 
@@ -293,14 +292,9 @@ class Api:
 
     async def _query(self, request: web.Request) -> Any:
         query = await self._request(request, "SearchRequest", SEARCH_BODY)
-        if (
-            _is_remote(request)
-            and not self.fetch_urls
-            and any("url" in term for term in query["terms"])
-        ):
+        if _is_remote(request) and any("url" in term for term in query["terms"]):
             raise RefusedError(
-                "over TCP the daemon fetches no URLs (setting http_fetch_urls); send the picture "
-                "itself as `image`",
+                "over TCP the daemon fetches no URLs; send the picture itself as `image`",
                 code="url-not-allowed",
             )
         return query
