@@ -158,6 +158,9 @@ class Daemon:
             self.operations,
             self.locations,
             http_port=self.settings.integer("http_port"),
+            http_host=self.settings.text("http_host"),
+            allow_lan=self.settings.flag("http_allow_lan"),
+            fetch_urls=self.settings.flag("http_fetch_urls"),
             metrics=self.metrics,
             # Copies: the originals serve the next daemon where this one has to start anew.
             inherited=[listener.dup() for listener in self._inherited],

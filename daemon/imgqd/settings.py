@@ -36,6 +36,13 @@ TABLE: tuple[Setting, ...] = (
     Setting("models_dir", "", "where model artifacts are kept; empty is the data folder's models/"),
     Setting("device", "auto", "what encodes pictures", choices=("auto", "cpu", "cuda", "mps")),
     Setting("http_port", 0, "loopback port for HTTP; 0 is off", minimum=0),
+    Setting("http_host", "127.0.0.1", "address that http_port is opened on"),
+    Setting(
+        "http_allow_lan",
+        False,
+        "let http_host be an address that others reach: token and photos cross the net unencrypted",
+    ),
+    Setting("http_fetch_urls", False, "fetch the URLs of examples for callers over HTTP as well"),
     Setting("index", "auto", "auto, exact, compact, or a FAISS factory string such as HNSW32"),
     Setting("exclude", [], "glob patterns of paths to leave out, beside the built-in ones"),
     Setting("follow_links", False, "follow symbolic links below watched folders"),

@@ -298,6 +298,7 @@ def running(
     limits: Limits | None = None,
     daemon: SmallDaemon | None = None,
     inherited: Sequence[socket.socket] = (),
+    **options: Any,
 ) -> Iterator[Running]:
     """Serves a SmallDaemon with its home in `home`, on an event loop in a thread of its own."""
     daemon = daemon or SmallDaemon()
@@ -310,6 +311,7 @@ def running(
         metrics=daemon.metrics_room,
         limits=limits,
         inherited=inherited,
+        **options,
     )
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)

@@ -55,6 +55,7 @@ class Api:
     service: Service
     metrics: Metrics | None
     limits: Limits
+    fetch_urls: bool = False
     lanes: Lanes = field(default_factory=Lanes)
     subscriptions: set[Subscription] = field(default_factory=set)
 
@@ -292,9 +293,14 @@ class Api:
 
     async def _query(self, request: web.Request) -> Any:
         query = await self._request(request, "SearchRequest", SEARCH_BODY)
-        if _is_remote(request) and any("url" in term for term in query["terms"]):
+        if (
+            _is_remote(request)
+            and not self.fetch_urls
+            and any("url" in term for term in query["terms"])
+        ):
             raise RefusedError(
-                "over TCP the daemon fetches no URLs; send the picture itself as `image`",
+                "over TCP the daemon fetches no URLs (setting http_fetch_urls); send the picture "
+                "itself as `image`",
                 code="url-not-allowed",
             )
         return query
