@@ -33,9 +33,7 @@ from imgqd.metrics import Metrics
 from imgqd.notify import Notifier
 from imgqd.operations import Operations
 from imgqd.pausing import Pausing
-from imgqd.records import Vectors
-from imgqd.search.categories import Categories
-from imgqd.serving import ModelRoom, Serving
+from imgqd.serving import ModelRoom
 from imgqd.settings import Settings
 
 log = structlog.get_logger("daemon")
