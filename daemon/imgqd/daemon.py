@@ -33,7 +33,9 @@ from imgqd.metrics import Metrics
 from imgqd.notify import Notifier
 from imgqd.operations import Operations
 from imgqd.pausing import Pausing
-from imgqd.serving import ModelRoom
+from imgqd.records import Vectors
+from imgqd.search.categories import Categories
+from imgqd.serving import ModelRoom, Serving
 from imgqd.settings import Settings
 
 log = structlog.get_logger("daemon")
@@ -124,11 +126,9 @@ class Daemon:
             pipeline=self.pipeline,
             decoder=self.decoder,
             workers=workers,
-            on_swap=lambda serving: self.events.publish(
-                "model",
-                {"spec": serving.artifact.spec, "id": serving.artifact.id, "state": "in service"},
-            ),
+            on_swap=self._on_swap,
         )
+        self.categories = Categories(self.store, settings.texts("categories"))
         self.operations = Operations(self)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop_asked: asyncio.Event | None = None
@@ -218,10 +218,32 @@ class Daemon:
 
     # -- what happens meanwhile
 
+    def _on_swap(self, serving: Serving) -> None:
+        self.events.publish(
+            "model",
+            {"spec": serving.artifact.spec, "id": serving.artifact.id, "state": "in service"},
+        )
+        threading.Thread(
+            target=self._categorise, args=(serving,), name="categories", daemon=True
+        ).start()
+
+    def _categorise(self, serving: Serving, vectors: dict[int, Vectors] | None = None) -> None:
+        """For pictures whose vectors have just come, or for all that have no category."""
+        try:
+            if vectors is None:
+                self.categories.fill(serving, self.stopping.is_set)
+            else:
+                self.categories.add(serving, vectors)
+        except (apsw.Error, ImgqError) as error:
+            if not self.stopping.is_set():
+                # The next housekeeping tries again.
+                log.warning("categories could not be computed", error=str(error))
+
     def _on_changes(self, changes: Changes) -> None:
         serving = self.models.current
         if serving is not None:
             serving.keeper.apply(changes)
+            self._categorise(serving, changes.vectors)
         self.operations.announce(changes)
 
     def _on_damage(self, error: BaseException) -> None:
@@ -263,6 +285,8 @@ class Daemon:
         serving = self.models.current
         if serving is not None and self.store.missing_count(serving.model_id):
             self.models.catch_up()
+        if serving is not None:
+            self._categorise(serving)
         older = time.time() - self.settings.number("orphan_keep_s")
         while self.store.purge_orphans(older) and not self.stopping.is_set():
             time.sleep(0.05)

@@ -27,6 +27,19 @@ class Setting:
     minimum: float | None = None
 
 
+# What everyday photos show; one word each where there is one, since all models know those.
+CATEGORIES = (
+    *("people", "child", "baby", "crowd", "wedding", "party", "concert", "sports"),
+    *("dog", "cat", "horse", "bird", "wild animal", "fish", "insect", "reptile"),
+    *("flower", "tree", "forest", "garden", "mushroom", "mountain", "beach", "sea", "lake"),
+    *("river", "waterfall", "sunset", "snow", "desert", "sky", "night"),
+    *("city", "street", "building", "church", "castle", "bridge", "house", "room", "kitchen"),
+    *("office", "shop", "food", "fruit", "drink", "cake"),
+    *("car", "truck", "bicycle", "motorcycle", "train", "boat", "airplane"),
+    *("document", "screenshot", "diagram", "sign", "drawing", "painting", "sculpture"),
+    *("toy", "clothing", "jewelry", "furniture", "electronics", "musical instrument", "tool"),
+)
+
 TABLE: tuple[Setting, ...] = (
     Setting(
         "model",
@@ -66,6 +79,11 @@ TABLE: tuple[Setting, ...] = (
         86400.0,
         "how long vectors of deleted pictures are kept, for files that move",
         minimum=0,
+    ),
+    Setting(
+        "categories",
+        list(CATEGORIES),
+        "labels of which each picture gets the best fitting one; your own, in any words",
     ),
     Setting("max_pixels", 300_000_000, "larger pictures are a problem, not decoded", minimum=1),
     Setting("max_file_mb", 512, "larger files are a problem, not read", minimum=1),

@@ -210,6 +210,10 @@ def _retouch(
         " SELECT ?, model_id, vector FROM vectors WHERE picture_id = ?",
         (picture_id, outcome.before),
     )
+    connection.execute(
+        "INSERT INTO categories SELECT ?, label_id FROM categories WHERE picture_id = ?",
+        (picture_id, outcome.before),
+    )
     store._copy_added(connection, outcome.before, picture_id)
     changes.revived.append(picture_id)
     return picture_id
