@@ -28,13 +28,13 @@ import builtin_features as source
 from builtin_features import Features
 from imgqd.models import builtin
 from imgqd.models.builtin_towers import (
+    CROWD,
     IMAGE_FEATURES,
     POOLED,
     STAGE_CHANNELS,
     TEXT_FEATURES,
     WIDTH,
     Head,
-    joined,
 )
 
 Rows = npt.NDArray[np.int64]
@@ -49,6 +49,7 @@ class Recipe:
     words: bool = True
     joint: float = 0.8
     picture: float = 0.7
+    crowding: float = 0.4
     scene: float = 0.8
     thing: float = 0.5
     dim: int = 512
@@ -215,10 +216,30 @@ def averaged(heads: list[Head], corpus: Corpus, rows: Rows, dim: int) -> Head:
     return result
 
 
+def crowd(head: Head, corpus: Corpus, rows: Rows) -> None:
+    """Fills in the crowd: centres of all captions, by spherical k-means from random captions."""
+    chance = np.random.default_rng(0)
+    with torch.no_grad():
+        texts = torch.from_numpy(corpus.texts[chance.permutation(rows)].reshape(-1, TEXT_FEATURES))
+        points = functional.normalize(head.text(texts), dim=1)
+        centres = points[:: corpus.captions][:CROWD].clone()
+        for _ in range(8):
+            nearest = (points @ centres.T).argmax(1)
+            sums = torch.zeros_like(centres).index_add_(0, nearest, points)
+            empty = sums.norm(dim=1, keepdim=True) == 0
+            centres = functional.normalize(torch.where(empty, centres, sums), dim=1)
+        head.crowd.copy_(centres)
+        pictures = torch.from_numpy(corpus.views["whole"][rows])
+        close = head.closeness(functional.normalize(head.image(pictures), dim=1))
+        head.usual.copy_(close.mean())
+
+
 def trained(recipe: Recipe, corpus: Corpus, rows: Rows) -> Head:
     """The recipe's heads, trained on `rows`, averaged and balanced."""
     heads = [train(recipe, corpus, rows, seed) for seed in range(recipe.heads)]
     head = averaged(heads, corpus, rows, recipe.dim)
+    crowd(head, corpus, rows)
+    head.crowding.fill_(recipe.crowding)
     head.image_share.fill_(recipe.picture)
     return balanced(head, recipe.scene, recipe.thing)
 
@@ -232,9 +253,8 @@ def embedded(
     if head is None:
         return conse.numpy(), sentence.numpy()
     with torch.no_grad():
-        pictures = joined(head.image(torch.from_numpy(images)), conse, head.image_share)
-        share = head.text_share(sentence, classes)
-        words = joined(head.text(torch.from_numpy(texts)), sentence, share)
+        pictures = head.pictures(torch.from_numpy(images), conse)
+        words = head.texts(torch.from_numpy(texts), sentence, classes)
     return pictures.numpy(), words.numpy()
 
 

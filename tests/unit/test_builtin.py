@@ -122,13 +122,43 @@ def test_things_are_left_to_conse_and_scenes_to_the_head():
         tokens = torch.tensor([tokenizer.encode(query).ids])
         with torch.inference_mode():
             vector = text(tokens)[0]
-        return float(vector[: image.head.image.out_features].square().sum())
+        ours = vector[: image.head.image.out_features].square().sum()
+        theirs = vector[-builtin_towers.WIDTH :].square().sum()
+        return float(ours / (ours + theirs))
 
     scene, thing = float(image.head.scene_share), float(image.head.thing_share)
     assert thing < scene
     assert share("two children are playing in the park") == pytest.approx(scene, abs=1e-4)
     assert share("golden retriever") == pytest.approx(thing, abs=1e-4)
     assert thing < share("mountain") < scene
+
+
+def test_scores_are_cosines_of_both_parts_less_what_is_close_to_everything():
+    torch.manual_seed(0)
+    head = builtin_towers.Head(8, crowd=20).eval()
+    normalised = torch.nn.functional.normalize
+    head.crowd.copy_(normalised(torch.randn(20, 8), dim=1))
+    for name, value in {"image_share": 0.7, "crowding": 0.1, "usual": 0.3}.items():
+        getattr(head, name).fill_(value)
+    features = torch.randn(5, builtin_towers.IMAGE_FEATURES)
+    words = torch.randn(3, builtin_towers.TEXT_FEATURES)
+    conse, sentence, names = (
+        normalised(torch.randn(n, builtin_towers.WIDTH), dim=1) for n in (5, 3, 10)
+    )
+    with torch.inference_mode():
+        pictures, texts = head.pictures(features, conse), head.texts(words, sentence, names)
+        ours = normalised(head.image(features), dim=1)
+        cosines = normalised(head.text(words), dim=1) @ ours.T
+        less = head.crowding * (head.closeness(ours) - head.usual).T
+        share = head.text_share(sentence, names)
+        expected = (0.7 * share).sqrt() * (cosines - less)
+        expected += (0.3 * (1 - share)).sqrt() * (sentence @ conse.T)
+    for vectors in (pictures, texts):
+        torch.testing.assert_close(vectors.norm(dim=1), torch.ones(len(vectors)))
+        assert vectors.shape[1] == head.width
+    # Up to a factor for each text, which changes no order.
+    ratio = (texts @ pictures.T) / expected
+    torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio), atol=1e-4, rtol=1e-3)
 
 
 def test_the_head_is_small_enough_for_the_package():

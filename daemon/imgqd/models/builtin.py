@@ -176,6 +176,6 @@ def load_towers(variant: str) -> tuple[towers.ImageTower, towers.TextTower]:
 def load_head() -> towers.Head:
     """The trained head that comes with imgq, in eval mode."""
     stored = load_data("head.safetensors")
-    head = towers.Head(len(stored["image.bias"]))
+    head = towers.Head(len(stored["image.bias"]), len(stored["crowd"]))
     head.load_state_dict(stored)
     return head.eval()

@@ -32,6 +32,10 @@ STAGE_CHANNELS = 2 * (24 + 48 + 88 + 120 + 208)
 POOLED = 1280
 IMAGE_FEATURES = POOLED + STAGE_CHANNELS + WIDTH
 TEXT_FEATURES = 3 * WIDTH
+CROWD = 512
+NEIGHBOURS = 5
+GUARD = 0.5
+LIMIT = 0.2
 
 
 class BertLayer(nn.Module):
@@ -130,20 +134,55 @@ class Head(nn.Module):
     How much is the head's: `image_share` of a picture's vector, `scene_share` of a text's, falling
     to `thing_share` as the text comes close to the name of one of ConSE's classes, which ConSE
     knows better (its likeness to the closest name goes from `likeness[0]` to `likeness[1]`).
+
+    Two numbers more lower the score of pictures that are close to everything: the head's mean
+    cosine with the closest of `crowd`, which are texts of all kinds, counts against a picture
+    (Conneau et al., "Word Translation Without Parallel Data", ICLR 2018: CSLS). `crowding` is how
+    much, `usual` what is ordinary.
     """
 
     image_share: Tensor
     scene_share: Tensor
     thing_share: Tensor
     likeness: Tensor
+    crowd: Tensor
+    crowding: Tensor
+    usual: Tensor
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, crowd: int = CROWD) -> None:
         super().__init__()
         self.image = nn.Linear(IMAGE_FEATURES, dim)
         self.text = nn.Linear(TEXT_FEATURES, dim)
         for name in ("image_share", "scene_share", "thing_share"):
             self.register_buffer(name, torch.tensor(0.5))
         self.register_buffer("likeness", torch.tensor([0.6, 0.8]))
+        self.register_buffer("crowd", torch.zeros(crowd, dim))
+        self.register_buffer("crowding", torch.tensor(0.0))
+        self.register_buffer("usual", torch.tensor(0.0))
+
+    def pictures(self, features: Tensor, conse: Tensor) -> Tensor:
+        """Unit vectors (n, dim + WIDTH + 2) of pictures, from their features and ConSE vectors."""
+        ours = functional.normalize(self.image(features), dim=1)
+        excess = self.crowding * (self.closeness(ours) - self.usual) / GUARD
+        against = (-excess).clamp(-LIMIT, LIMIT)
+        # The last number makes all pictures' vectors equally long.
+        rest = (LIMIT**2 - against**2).clamp(min=0).sqrt()
+        parts = [ours, against, rest]
+        scaled = torch.cat([part * self.image_share.sqrt() for part in parts], dim=1)
+        both = torch.cat([scaled, conse * (1 - self.image_share).sqrt()], dim=1)
+        return functional.normalize(both, dim=1)
+
+    def closeness(self, ours: Tensor) -> Tensor:
+        """Mean cosine with the NEIGHBOURS closest of the crowd, (n, 1), of unit vectors."""
+        return (ours @ self.crowd.T).topk(NEIGHBOURS, dim=1).values.mean(1, keepdim=True)
+
+    def texts(self, features: Tensor, sentence: Tensor, names: Tensor) -> Tensor:
+        """Unit vectors of texts, from their features and unit sentence embeddings."""
+        share = self.text_share(sentence, names)
+        ours = functional.normalize(self.text(features), dim=1)
+        ours = functional.pad(functional.pad(ours, (0, 1), value=GUARD), (0, 1))
+        both = torch.cat([ours * share.sqrt(), sentence * (1 - share).sqrt()], dim=1)
+        return functional.normalize(both, dim=1)
 
     def text_share(self, sentence: Tensor, names: Tensor) -> Tensor:
         """The head's share of each text's vector, (n, 1), from unit sentence embeddings."""
@@ -153,12 +192,10 @@ class Head(nn.Module):
         share: Tensor = self.scene_share + thing * (self.thing_share - self.scene_share)
         return share
 
-
-def joined(mapped: Tensor, conse: Tensor, share: Tensor) -> Tensor:
-    """Unit vectors: `share` of the squared length is the head's, the rest ConSE's."""
-    return torch.cat(
-        [functional.normalize(mapped, dim=1) * share.sqrt(), conse * (1 - share).sqrt()], dim=1
-    )
+    @property
+    def width(self) -> int:
+        """Dimensions of the vectors."""
+        return self.image.out_features + WIDTH + 2
 
 
 class ConSE(nn.Module):
@@ -194,8 +231,7 @@ class TextTower(nn.Module):
         sentence = functional.normalize(features[:, :WIDTH], dim=1)
         if self.head is None:
             return sentence
-        share = self.head.text_share(sentence, self.conse.names)
-        return joined(self.head.text(features), sentence, share)
+        return self.head.texts(features, sentence, self.conse.names)
 
 
 class ImageTower(nn.Module):
@@ -226,7 +262,7 @@ class ImageTower(nn.Module):
         conse = features[:, -WIDTH:]
         if self.head is None:
             return conse
-        return joined(self.head.image(features), conse, self.head.image_share)
+        return self.head.pictures(features, conse)
 
 
 def weights_of(module: nn.Module) -> Weights:
@@ -275,17 +311,40 @@ def conse_nodes(graph: Graph, tower: ConSE, logits: str) -> str:
     return graph.normalised(graph.add("MatMul", kept, graph.constant(tower.names.numpy())))
 
 
-def joined_nodes(graph: Graph, layer: nn.Linear, features: str, conse: str, share: str) -> str:
-    """As joined, of what `layer` makes of the features."""
+def mapped(graph: Graph, layer: nn.Linear, features: str) -> str:
+    """What a linear layer makes of the features, as unit vectors."""
     weights = weights_of(layer)
-    ours = graph.normalised(graph.linear(features, weights["weight"], weights["bias"]))
-    rest = graph.add("Sub", graph.floats(1.0), share)
-    return graph.add(
-        "Concat",
-        graph.add("Mul", ours, graph.add("Sqrt", share)),
-        graph.add("Mul", conse, graph.add("Sqrt", rest)),
-        axis=1,
-    )
+    return graph.normalised(graph.linear(features, weights["weight"], weights["bias"]))
+
+
+def picture_nodes(graph: Graph, head: Head, features: str, conse: str) -> str:
+    """As Head.pictures."""
+    ours = mapped(graph, head.image, features)
+    products = graph.add("MatMul", ours, graph.constant(head.crowd.T.numpy()))
+    nearest = graph.add("TopK", products, graph.integers(NEIGHBOURS), outputs=2, axis=1)
+    closeness = graph.add("ReduceMean", nearest, axes=[1], keepdims=1)
+    unusual = graph.add("Sub", graph.floats(float(head.usual)), closeness)
+    against = graph.add("Mul", unusual, graph.floats(float(head.crowding) / GUARD))
+    against = graph.add("Clip", against, graph.floats(-LIMIT), graph.floats(LIMIT))
+    left = graph.add("Sub", graph.floats(LIMIT**2), graph.add("Mul", against, against))
+    rest = graph.add("Sqrt", graph.add("Max", left, graph.floats(0.0)))
+    share = float(head.image_share)
+    scaled = graph.add("Concat", ours, against, rest, axis=1)
+    scaled = graph.add("Mul", scaled, graph.floats(share**0.5))
+    theirs = graph.add("Mul", conse, graph.floats((1 - share) ** 0.5))
+    return graph.normalised(graph.add("Concat", scaled, theirs, axis=1))
+
+
+def text_nodes(graph: Graph, head: Head, features: str, sentence: str, names: Tensor) -> str:
+    """As Head.texts."""
+    share = text_share(graph, head, sentence, names)
+    ours = mapped(graph, head.text, features)
+    guard = graph.add("Mul", graph.add("Sqrt", share), graph.floats(GUARD))
+    nothing = graph.add("Mul", share, graph.floats(0.0))
+    scaled = graph.add("Mul", ours, graph.add("Sqrt", share))
+    rest = graph.add("Sqrt", graph.add("Sub", graph.floats(1.0), share))
+    theirs = graph.add("Mul", sentence, rest)
+    return graph.normalised(graph.add("Concat", scaled, guard, nothing, theirs, axis=1))
 
 
 def text_share(graph: Graph, head: Head, sentence: str, names: Tensor) -> str:
@@ -318,10 +377,8 @@ def image_graph(tower: ImageTower) -> onnx.ModelProto:
     features, vectors = image_features(graph, tower)
     if tower.head is None:
         return graph.model([nodes.pixels_input(SIDE)], vectors, WIDTH)
-    share = graph.floats(float(tower.head.image_share))
-    vectors = joined_nodes(graph, tower.head.image, features, vectors, share)
-    dim = tower.head.image.out_features + WIDTH
-    return graph.model([nodes.pixels_input(SIDE)], vectors, dim)
+    vectors = picture_nodes(graph, tower.head, features, vectors)
+    return graph.model([nodes.pixels_input(SIDE)], vectors, tower.head.width)
 
 
 def text_graph(tower: TextTower) -> onnx.ModelProto:
@@ -342,6 +399,5 @@ def text_graph(tower: TextTower) -> onnx.ModelProto:
         return graph.model([nodes.tokens_input()], sentence, WIDTH)
     pools = [nodes.token_mean(graph, middle, mask), nodes.token_maximum(graph, middle, mask)]
     features = graph.add("Concat", mean, *pools, axis=1)
-    share = text_share(graph, tower.head, sentence, tower.conse.names)
-    vectors = joined_nodes(graph, tower.head.text, features, sentence, share)
-    return graph.model([nodes.tokens_input()], vectors, tower.head.text.out_features + WIDTH)
+    vectors = text_nodes(graph, tower.head, features, sentence, tower.conse.names)
+    return graph.model([nodes.tokens_input()], vectors, tower.head.width)
