@@ -17,7 +17,7 @@ import numpy as np
 
 from imgq.locations import locate
 from imgqd.indexing.decode import DecoderPool
-from imgqd.models.artifact import Artifact
+from imgqd.models.artifact import Artifact, open_artifact
 from imgqd.models.build import prepare
 from imgqd.models.image import ImageEncoder
 from imgqd.models.text import TextEncoder
@@ -70,9 +70,14 @@ class Model:
     """A model ready to measure; `text` is its text encoder."""
 
     def __init__(self, spec: str, models_dir: str | None, kept: str) -> None:
-        """Prepares the artifact (which may download it). Raises ModelError."""
-        self.artifact: Artifact = prepare(
-            spec, models_dir or locate().models, progress=lambda _: None, cancelled=lambda: False
+        """Prepares the artifact of a spec (which may download it), or opens the one in a folder.
+
+        Raises ModelError.
+        """
+        self.artifact: Artifact = (
+            open_artifact(spec)
+            if os.path.exists(os.path.join(spec, "manifest.json"))
+            else prepare(spec, models_dir or locate().models)
         )
         self.text = TextEncoder(self.artifact)
         self._kept = kept

@@ -20,7 +20,7 @@ class Result:
     """One picture of an answer.
 
     `path` is text for `open()` and friends, `path_bytes` the exact bytes of the name; `score` is
-    the cosine in -1..1; `taken` and `modified` are ISO 8601 text; `gps` is (latitude, longitude) in
+    the cosine in -1..1 and `relevance`, 0..1, how far it stands out; `taken` and `modified` are ISO 8601 text; `gps` is (latitude, longitude) in
     degrees. `raw` is the JSON object that it came from.
     """
 
@@ -37,6 +37,7 @@ class Result:
         "path_bytes",
         "rank",
         "raw",
+        "relevance",
         "score",
         "tags",
         "taken",
@@ -50,6 +51,7 @@ class Result:
         score = raw.get("score")
         # A question by filters alone has no score.
         self.score: float | None = None if score is None else float(score)
+        self.relevance: float | None = raw.get("relevance")
         self.path_bytes = exact_path(raw)
         self.path: str = os.fsdecode(self.path_bytes)
         self.copies = [os.fsdecode(exact_path(copy)) for copy in raw.get("copies", ())]

@@ -261,6 +261,11 @@ def build(parsed: Parsed) -> Request:
     request["terms"] = terms
     if literal:
         request["literal"] = True
+    for key in ("relevant", "diverse"):
+        if key in parsed.flags:
+            request[key] = True
+    if "expand" in parsed.one:
+        request["expand"] = parsed.one["expand"]
     return request
 
 

@@ -45,6 +45,7 @@ class Operations(Describing):
             verify_deadline_ms=daemon.settings.integer("verify_deadline_ms"),
             follow_links=daemon.settings.flag("follow_links"),
             on_stale=daemon.store.enqueue,
+            cache_dir=daemon.locations.index,
         )
         self._thumbnails = Thumbnails(
             daemon.store,
@@ -296,6 +297,7 @@ class Operations(Describing):
         query = parse_request(request)
         self._sync_first(request)
         serving = self._daemon.models.ready()
+        self._searcher.warm(serving)
         answer = self._searcher.search(query, serving)
         return answer.to_json(
             model=serving.artifact.id,
@@ -327,7 +329,7 @@ class Operations(Describing):
         if hit is None:
             raise NotFoundError(f"there is no picture {picture_id}")
         told = hit.to_json()
-        return {key: value for key, value in told.items() if key not in ("rank", "score")}
+        return {key: value for key, value in told.items() if key not in ("rank", "score", "relevance")}
 
     def _known(self, picture_id: int) -> Picture:
         picture = self._store.pictures([picture_id]).get(picture_id)

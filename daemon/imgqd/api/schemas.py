@@ -123,6 +123,12 @@ REQUESTS: dict[str, Schema] = {
             "words": text("words in path, title, description, keywords, tags", maxLength=1000),
             "category": text("what it shows, as computed or corrected", maxLength=1000),
             "min_score": number("cosine similarity", minimum=-1, maximum=1),
+            "relevant": boolean("only what stands out from what unrelated texts score"),
+            "diverse": boolean("good results that do not all show the same"),
+            "expand": text(
+                "variations of the texts; default: what was measured to help for the model",
+                enum=["words", "templates", "off"],
+            ),
             "sync": boolean("answer once every change made on disk before is searchable"),
             "timeout_s": TIMEOUT,
             "literal": boolean("take texts as they stand"),
@@ -248,7 +254,14 @@ ANSWERS: dict[str, Schema] = {
             "score": nullable("number", "cosine similarity; null for filters alone"),
             **_PICTURE,
         },
-        _DESCRIBED,
+        {
+            "relevance": nullable(
+                "number",
+                "0 to 1: how far the score stands above what unrelated texts score here; null"
+                " for filters alone, and until a new model's scale has been measured",
+            ),
+            **_DESCRIBED,
+        },
     ),
     "SearchAnswer": answer(
         {

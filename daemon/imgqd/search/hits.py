@@ -32,7 +32,8 @@ Candidates = Iterable[Ranked]
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One picture of an answer. `score` is the cosine similarity, None without terms.
+    """One picture of an answer. `score` is the cosine similarity, None without terms;
+    `relevance` says how far that stands out (relevance.py), None where that is not known.
 
     `path` is the file it is shown by (the oldest row that may be shown), `copies` are the others
     with the same content; `modified` is the shown file's, in seconds since the epoch.
@@ -44,12 +45,14 @@ class Hit:
     path: bytes
     copies: tuple[bytes, ...]
     modified: float
+    relevance: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The result object of interface.md; paths are bytes."""
         return {
             "rank": self.rank,
             "score": self.score,
+            "relevance": self.relevance,
             **picture_json(self.picture, self.path, self.copies, self.modified),
         }
 

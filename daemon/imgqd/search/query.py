@@ -25,6 +25,7 @@ from imgqd.search.hits import Candidates, Collector, Hit
 from imgqd.search.index import VectorIndex
 from imgqd.search.liveness import Liveness
 from imgqd.search.ranking import FIRST_DEPTH, Ranking
+from imgqd.search.refine import Plan, Refiner, Wishes, parse_wishes
 from imgqd.search.terms import (
     Decoder,
     ImageTower,
@@ -33,7 +34,6 @@ from imgqd.search.terms import (
     TextTower,
     Towers,
     parse_terms,
-    query_vector,
 )
 
 log = structlog.get_logger("search")
@@ -91,6 +91,7 @@ class Query:
     offset: int = 0
     min_score: float | None = None
     given: dict[str, Any] = field(default_factory=dict)
+    wishes: Wishes = field(default_factory=Wishes)
 
     def to_json(self) -> dict[str, Any]:
         """As asked, without the bytes of examples."""
@@ -99,6 +100,7 @@ class Query:
             "top": self.top,
             "offset": self.offset,
             **self.filters.to_json(self.given),
+            **self.wishes.to_json(),
         }
         if self.min_score is not None:
             told["min_score"] = self.min_score
@@ -137,7 +139,8 @@ def parse_request(request: dict[str, Any]) -> Query:
     terms = parse_terms(request.get("terms") or [])
     if min_score is not None and not terms:
         raise UsageError("--min-score needs something to compare with: a text or an example")
-    return Query(terms, parse_filters(request), top, offset, min_score, request)
+    wishes = parse_wishes(request, terms=bool(terms), last=top + offset)
+    return Query(terms, parse_filters(request), top, offset, min_score, request, wishes)
 
 
 class Searcher:
@@ -145,7 +148,7 @@ class Searcher:
 
     `verify_deadline_ms` is how long an answer may wait for `lstat` of its hits. `on_stale` is
     called, on a thread of its own, with paths whose files are not what the library says: they want
-    a look.
+    a look. `cache_dir` is a folder for what each model has to be asked only once, "" none.
     """
 
     def __init__(
@@ -156,8 +159,10 @@ class Searcher:
         verify_deadline_ms: float,
         follow_links: bool = False,
         on_stale: Callable[[list[bytes]], object] = lambda paths: None,
+        cache_dir: str = "",
     ) -> None:
         self._store = store
+        self._refiner = Refiner(store, cache_dir)
         self._decoder = decoder
         self._deadline_s = verify_deadline_ms / 1000
         self._on_stale = on_stale
@@ -169,15 +174,30 @@ class Searcher:
 
         Raises UsageError for terms that make no sense, and what the model raises.
         """
-        collector = self._collector(query.filters, query.top, query.offset, query.min_score)
         if not query.terms:
+            collector = self._collector(query.filters, query.top, query.offset, query.min_score)
             collector.take(self._newest(query.filters))
-        else:
-            vector = query_vector(query.terms, self._towers(serving), self._texts)
-            ranking = Ranking(self._store, serving.model_id, serving.keeper.index, vector)
-            self._search_similar(query, ranking, collector)
+            self._report(collector)
+            return Answer(query, collector.hits())
+        index = serving.keeper.index
+        plan = self._refiner.plan(
+            query.terms,
+            query.wishes,
+            self._towers(serving),
+            self._texts,
+            model_id=serving.model_id,
+            min_score=query.min_score,
+            ids=index.ids,
+        )
+        collector = self._collector(query.filters, *plan.reach(query.top, query.offset), plan.least)
+        ranking = Ranking(self._store, serving.model_id, index, plan.ranked)
+        self._search_similar(query, ranking, collector, plan)
         self._report(collector)
-        return Answer(query, collector.hits())
+        return Answer(query, plan.finished(collector.hits(), query.top, query.offset))
+
+    def warm(self, serving: Serving) -> None:
+        """Begins what the first answer of a model would have to wait for."""
+        self._refiner.warm(self._towers(serving))
 
     def picture(self, picture_id: int) -> Hit | None:
         """One picture as a hit without a score; None when there is none that is on disk."""
@@ -197,17 +217,20 @@ class Searcher:
             deadline_s=self._deadline_s,
         )
 
-    def _search_similar(self, query: Query, ranking: Ranking, collector: Collector) -> None:
+    def _search_similar(
+        self, query: Query, ranking: Ranking, collector: Collector, plan: Plan
+    ) -> None:
         """Goes down the index's ranking, with a filter only so far; then compares all that pass.
 
         Each stage begins anew, because a later one may find what an earlier one could not.
         """
-        filters, least = query.filters, query.min_score
+        filters, least = query.filters, plan.least
         if not filters.any:
-            if collector.take(ranking.walk(collector.need, least=least)) or ranking.complete:
+            walk = ranking.walk(collector.need, least=least)
+            if collector.take(plan.sifted(walk)) or ranking.complete:
                 return
             collector.start_again()
-            collector.take([ranking.of(self._all_passing(filters, -1))])
+            collector.take(plan.sifted([ranking.of(self._all_passing(filters, -1))]))
             return
 
         def allowed(ids: Ids) -> Ids:
@@ -215,12 +238,12 @@ class Searcher:
 
         for deepest in (FIRST_DEPTH, DEEPEST):
             walk = ranking.walk(collector.need, allowed=allowed, least=least, deepest=deepest)
-            if collector.take(walk) or ranking.complete:
+            if collector.take(plan.sifted(walk)) or ranking.complete:
                 return
             collector.start_again()
             few = self._all_passing(filters, FEW + 1 if deepest == FIRST_DEPTH else -1)
             if len(few) <= FEW or deepest == DEEPEST:
-                collector.take([ranking.of(few)])
+                collector.take(plan.sifted([ranking.of(few)]))
                 return
 
     def _passing(self, filters: Filters, ids: Ids) -> Ids:
