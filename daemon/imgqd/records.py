@@ -70,10 +70,14 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A decoded picture: `pixels` is (height, width, 3) uint8 RGB, sized as Preprocess wants."""
+    """A decoded picture: `pixels` is (height, width, 3) uint8 RGB, sized as Preprocess wants.
+
+    `sidecar` is the path and signature of the file beside it that `metadata` speaks for, too.
+    """
 
     pixels: Pixels
     metadata: Metadata
+    sidecar: tuple[builtins.bytes, Signature] | None = None
 
 
 @dataclass(slots=True)

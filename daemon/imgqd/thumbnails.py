@@ -11,7 +11,7 @@ import threading
 
 from imgqd.errors import NotFoundError, ProblemError
 from imgqd.indexing.decode import DecoderPool
-from imgqd.indexing.look import signature_of
+from imgqd.library.identity import signature_of
 from imgqd.library.store import Store
 from imgqd.records import Picture
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from imgqd.indexing.look import signature_of
+from imgqd.library.identity import signature_of
 from imgqd.library.commit import Gone, Known, New, Outcome, commit
 from imgqd.library.identity import identify
 from imgqd.library.store import Store

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from imgqd.indexing.look import signature_of
+from imgqd.library.identity import signature_of
 from imgqd.library.commit import Gone, Known, commit
 from imgqd.records import Job
 from imgqd.search import keeper as keeper_module

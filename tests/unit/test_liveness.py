@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from imgqd.indexing.look import signature_of
+from imgqd.library.identity import signature_of
 from imgqd.records import Signature
 from imgqd.search.liveness import (
     ALIVE,

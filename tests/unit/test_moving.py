@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from imgqd.errors import DatabaseError, ImgqError, NotFoundError, UsageError
-from imgqd.indexing.look import signature_of
+from imgqd.library.identity import signature_of
 from imgqd.library.commit import Failed, New, commit
 from imgqd.library.identity import identify
 from imgqd.library.moving import back_up, read_backup, relocate, restore

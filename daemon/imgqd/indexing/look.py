@@ -6,6 +6,7 @@ says when to look again. Decoding happens in disposable processes (decode.py).
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import hashlib
 import os
@@ -17,9 +18,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from imgqd.errors import ProblemError
+from imgqd.indexing.decode_answer import Sidecar
 from imgqd.indexing.formats import by_name, sniff
-from imgqd.library.commit import Failed, Gone, Known, Other, Outcome, Retouched, Same
-from imgqd.library.identity import signed
+from imgqd.indexing.sidecars import read_beside
+from imgqd.library.commit import Described, Failed, Gone, Known, Other, Outcome, Retouched, Same
+from imgqd.library.identity import signature_of
+from imgqd.library.sidecars import described, is_sidecar
 from imgqd.library.store import Store
 from imgqd.records import Decoded, FileRow, Job, Metadata, Preprocess, Signature
 
@@ -50,6 +54,8 @@ class Decoder(Protocol):
 
     def inspect(self, fd: int, *, name: bytes = b"") -> Metadata: ...
 
+    def sidecar(self, fd: int) -> Sidecar: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Pending:
@@ -67,13 +73,6 @@ class Later:
 
     job: Job
     delay_s: float
-
-
-def signature_of(found: os.stat_result) -> Signature:
-    """The Signature of an lstat, with numbers that SQLite can hold (64 bits, signed)."""
-    return Signature(
-        found.st_size, signed(found.st_mtime_ns), signed(found.st_ctime_ns), signed(found.st_ino)
-    )
 
 
 class Looker:
@@ -97,6 +96,9 @@ class Looker:
         self._max_bytes = max_bytes
         self._follow_links = follow_links
         self._on_directory = on_directory
+        self._flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+        if not follow_links:
+            self._flags |= getattr(os, "O_NOFOLLOW", 0)
         # path -> (signature, monotonic time of the first look that saw it), for files whose times
         # lie in the future: those settle when two looks agree.
         self._seen: dict[bytes, tuple[Signature, float]] = {}
@@ -116,7 +118,9 @@ class Looker:
                     return Gone(job)
                 found = os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
-            return Gone(job) if self._territory.gone_for_sure(path) else Same(job)
+            if not self._territory.gone_for_sure(path):
+                return Same(job)
+            return self._describe(job, None) if is_sidecar(path) else Gone(job)
         except OSError as error:
             if error.errno == errno.ELOOP:
                 return Gone(job)
@@ -135,7 +139,31 @@ class Looker:
         delay = self._unsettled(path, signature)
         if delay > 0:
             return Later(job, delay)
+        if is_sidecar(path):
+            return self._describe(job, signature)
         return self._read(job, signature, row)
+
+    def _describe(self, job: Job, signature: Signature | None) -> Outcome:
+        """A sidecar came, changed or went: its pictures' metadata is read again, nothing encoded."""
+        read: list[tuple[int, Metadata | None]] = []
+        for path, picture_id in described(self._store.reader(), job.path):
+            metadata = None
+            try:
+                fd = os.open(path, self._flags)
+            except OSError:
+                read.append((picture_id, None))
+                continue
+            try:
+                found = self._decoder.inspect(fd, name=os.path.basename(path))
+                # Another content than the library knows of: a look of its own is to come.
+                if found.pixel_hash == self._store.pixel_hash(picture_id):
+                    metadata, _ = read_beside(self._decoder, path, found)
+            except ProblemError:
+                pass
+            finally:
+                os.close(fd)
+            read.append((picture_id, metadata))
+        return Described(job, signature, tuple(read))
 
     def _unsettled(self, path: bytes, signature: Signature) -> float:
         """Seconds until a file may be read; 0 when it has been the same for long enough."""
@@ -175,11 +203,8 @@ class Looker:
                 "too-large",
                 f"{signature.size:,} bytes; see the setting max_file_mb",
             )
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-        if not self._follow_links:
-            flags |= getattr(os, "O_NOFOLLOW", 0)
         try:
-            fd = os.open(path, flags)
+            fd = os.open(path, self._flags)
         except (PermissionError, FileNotFoundError) as error:
             if isinstance(error, PermissionError):
                 return Failed(job, signature, "unreadable", "permission denied")
@@ -202,7 +227,8 @@ class Looker:
             if row is not None and row.picture_id is not None:
                 metadata = self._decoder.inspect(fd, name=name)
                 if metadata.pixel_hash == self._store.pixel_hash(row.picture_id):
-                    return Retouched(job, signature, content_hash, metadata, row.picture_id)
+                    joined, sidecar = read_beside(self._decoder, path, metadata)
+                    return Retouched(job, signature, content_hash, joined, row.picture_id, sidecar)
             keep = True
             return Pending(job, signature, content_hash, fd)
         except ProblemError as error:
@@ -219,7 +245,8 @@ class Looker:
             )
             if signature_of(os.fstat(pending.fd)) != pending.signature:
                 return Later(pending.job, self._settle_s)
-            return decoded
+            metadata, sidecar = read_beside(self._decoder, pending.job.path, decoded.metadata)
+            return dataclasses.replace(decoded, metadata=metadata, sidecar=sidecar)
         except ProblemError as error:
             if signature_of(os.fstat(pending.fd)) != pending.signature:
                 return Later(pending.job, self._settle_s)

@@ -63,6 +63,7 @@ class _Ready:
     metadata: Metadata
     pixels: Pixels
     encoding: Encoding
+    sidecar: tuple[bytes, Signature] | None
 
 
 class Pipeline:
@@ -282,6 +283,7 @@ class Pipeline:
                     decoded.metadata,
                     decoded.pixels,
                     encoding,
+                    decoded.sidecar,
                 )
             )
         else:
@@ -359,6 +361,7 @@ class Pipeline:
                     item.metadata,
                     encoding.model_id,
                     vector,
+                    item.sidecar,
                 ),
                 item.content_hash,
             )

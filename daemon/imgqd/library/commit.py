@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import apsw
 import numpy as np
 
+from imgqd.library import sidecars
 from imgqd.library.store import Store
 from imgqd.records import Job, Metadata, Signature, Vectors
 
@@ -55,11 +56,25 @@ class Retouched:
     content_hash: bytes
     metadata: Metadata
     before: int
+    sidecar: tuple[bytes, Signature] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A sidecar came, changed or went (`signature` None): its pictures, each with its metadata as
+    it is now, or None where that could not be read."""
+
+    job: Job
+    signature: Signature | None
+    pictures: tuple[tuple[int, Metadata | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class New:
-    """A new content with its vector (dim,) float32 of model row `model_id`."""
+    """A new content with its vector (dim,) float32 of model row `model_id`.
+
+    `sidecar` is the path and signature of the sidecar that `metadata` speaks for, too.
+    """
 
     job: Job
     signature: Signature
@@ -67,6 +82,7 @@ class New:
     metadata: Metadata
     model_id: int
     vector: Vectors
+    sidecar: tuple[bytes, Signature] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +95,7 @@ class Failed:
     detail: str
 
 
-Outcome = Gone | Same | Other | Known | Retouched | New | Failed
+Outcome = Gone | Same | Other | Described | Known | Retouched | New | Failed
 
 
 @dataclass(slots=True)
@@ -93,6 +109,8 @@ class Changes:
     asked_again: list[Job] = field(default_factory=list)
     new_problems: list[Failed] = field(default_factory=list)
     generation: int = 0
+    # True when the transaction itself asked for looks.
+    asked: bool = False
 
 
 def commit(store: Store, outcomes: list[Outcome]) -> Changes:
@@ -107,6 +125,8 @@ def commit(store: Store, outcomes: list[Outcome]) -> Changes:
         if visible:
             store.bump(connection)
         changes.generation = store.generation
+    if changes.asked:
+        store.on_enqueue()
     # A picture may have lost one file and got another within the batch: what counts is the end.
     changes.orphaned = [i for i in dict.fromkeys(changes.orphaned) if _is_orphan(store, i)]
     gone = set(changes.orphaned)
@@ -141,6 +161,8 @@ def _apply(store: Store, connection: apsw.Connection, outcome: Outcome, changes:
         return _link(store, connection, path, outcome.signature, "problem", None, changes)
     if isinstance(outcome, Other):
         return _link(store, connection, path, outcome.signature, "other", None, changes)
+    if isinstance(outcome, Described):
+        return _describe(store, connection, outcome, changes)
     if isinstance(outcome, Known):
         picture_id = outcome.picture_id
         if connection.execute("SELECT 1 FROM pictures WHERE id = ?", (picture_id,)).get is None:
@@ -156,7 +178,34 @@ def _apply(store: Store, connection: apsw.Connection, outcome: Outcome, changes:
         )
         if store._put_vector(connection, picture_id, outcome.model_id, outcome.vector):
             changes.vectors[picture_id] = np.asarray(outcome.vector, dtype=np.float32)
+    if isinstance(outcome, Known):
+        if _picture_at(store, path) != picture_id:
+            changes.asked |= sidecars.remember(store, connection, path, None)
+    else:
+        changes.asked |= sidecars.remember(store, connection, path, outcome.sidecar)
     return _link(store, connection, path, outcome.signature, "indexed", picture_id, changes)
+
+
+def _describe(
+    store: Store, connection: apsw.Connection, outcome: Described, changes: Changes
+) -> bool:
+    """Writes what pictures say together with a sidecar; a look that missed one is made again."""
+    path = outcome.job.path
+    changed = False
+    for picture_id, metadata in outcome.pictures:
+        if metadata is not None and sidecars.redescribe(store, connection, picture_id, metadata):
+            changes.changed.append(picture_id)
+            changed = True
+    now = {picture_id for _, picture_id in sidecars.described(connection, path)}
+    again = not now <= {picture_id for picture_id, _ in outcome.pictures}
+    if again:
+        connection.execute("UPDATE jobs SET token = token + 1 WHERE id = ?", (outcome.job.id,))
+    if outcome.signature is None:
+        store._drop_file(connection, path)
+    else:
+        state = "pending" if again else "other"
+        store._put_file(connection, path, outcome.signature, state, None)
+    return changed
 
 
 def _link(

@@ -15,6 +15,8 @@ import sys
 from dataclasses import dataclass
 from urllib.parse import quote_from_bytes
 
+from imgqd.records import Signature
+
 # Changes made by another machine (or inside the program that serves a FUSE filesystem) give no
 # inotify events here, so these are walked at intervals instead.
 NETWORK = frozenset(
@@ -120,6 +122,13 @@ class Glance:
 def signed(number: int) -> int:
     """A number as SQLite can keep it: inodes of 64 bits and times beyond 2262 wrap around."""
     return ((number + (1 << 63)) & ((1 << 64) - 1)) - (1 << 63)
+
+
+def signature_of(found: os.stat_result) -> Signature:
+    """The Signature of an lstat, with numbers that SQLite can hold (64 bits, signed)."""
+    return Signature(
+        found.st_size, signed(found.st_mtime_ns), signed(found.st_ctime_ns), signed(found.st_ino)
+    )
 
 
 def is_network(filesystem_type: str) -> bool:

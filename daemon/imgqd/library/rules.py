@@ -34,6 +34,8 @@ NAMES = frozenset(
         "lost+found",
     )
 )
+# What exiftool leaves beside `photo.jpg`: the file as it was, and while it writes the new one.
+BACKUPS = (b"_original", b"_exiftool_tmp")
 SUFFIXES = (b".lrdata", b".lrcat-data")
 # Photo libraries are folders: what the person put in stays, what the program made of it goes.
 _DERIVED = frozenset(
@@ -166,7 +168,7 @@ class Below:
         """True when the entry `name` of this directory is left out."""
         if name in self._starts:
             return False
-        if self.built_in(name):
+        if self.built_in(name) or (not is_dir and name.lower().endswith(BACKUPS) and b"." in name):
             return True
         return self._patterned and all(
             root.leaves_out(self._directory, name, is_dir) for root in self.roots

@@ -262,6 +262,16 @@ class Store(Pictures):
         self.on_enqueue()
         return len(given)
 
+    def _ask_within(self, connection: apsw.Connection, path: bytes) -> None:
+        """As `enqueue` within a transaction, for a look that every sync waits for: seq is 0."""
+        with self._seq_lock:
+            self._seq += 1
+            connection.execute(
+                "INSERT INTO jobs (path, seq, token) VALUES (?, 0, ?)"
+                " ON CONFLICT (path) DO UPDATE SET seq = 0, token = excluded.token, attempts = 0",
+                (path, self._seq),
+            )
+
     def jobs_after(self, last_id: int, limit: int) -> list[Job]:
         """The next jobs by id. Ids only grow, so a reader that remembers the last sees each once."""
         rows = self.read(
