@@ -19,13 +19,14 @@ Scores = npt.NDArray[np.float64]
 Ranked = tuple[Ids, Scores]
 
 FIRST_DEPTH = 2048
-FIRST_STEP = 300
+FIRST_STEP = 200
+LEAST_STEP = 50
 SPARE = 16
 READ = 4096
 # How far scores of the exact kind can be off: fp16 shortens or lengthens a vector by 2**-11 at most.
 EXACT_MARGIN = 1e-3
 # How many standard deviations of the estimates' error a picture may lie beyond the candidates seen
-# and still not be missed. Measured with benchmarks/search_scale.py: recall at ten 0.995 to 0.998.
+# and still not be missed. Measured with benchmarks/search_scale.py: recall at ten 0.994 to 1.
 MARGIN_DEVIATIONS = 3.0
 # The margin is not waited for beyond so many candidates, or so many for each result wanted.
 PATIENCE = 2000
@@ -82,7 +83,8 @@ class Ranking:
             ids, estimates = self._candidates(depth)
             # An index of lists (IVF) may know no more candidates though it holds more vectors.
             no_more = len(ids) < depth or depth >= self._index.count
-            step = need + SPARE if self._index.exact else max(FIRST_STEP, need)
+            inexact = not self._index.exact
+            step = max(FIRST_STEP, need) if inexact else need + SPARE
             while position < len(ids):
                 end = min(position + step, len(ids))
                 fresh = walk.unseen(ids[position:end])
@@ -90,9 +92,9 @@ class Ranking:
                     fresh = allowed(fresh)
                 walk.look_at(fresh, ids[position:end], estimates[position:end])
                 position = end
-                step *= 2
+                step = max(walk.within_reach(estimates[end:]), LEAST_STEP) if inexact else 2 * step
                 if not (no_more and position == len(ids)):
-                    yield walk.certain(float(estimates[end - 1]), exact=self._index.exact)
+                    yield walk.certain(float(estimates[end - 1]), exact=not inexact)
                     if walk.hopeless:
                         self.complete = True
                         return
@@ -115,11 +117,14 @@ class _Walk:
 
     def __init__(self, ranking: Ranking, need: int, least: float | None) -> None:
         self._ranking = ranking
+        self._need = need
         self._least = -2.0 if least is None else least
         self._patience = max(PATIENCE, PATIENCE_EACH * need)
         self._seen: set[int] = set()
         self._ids: Ids = np.zeros(0, np.int64)
         self._scores: Scores = np.zeros(0)
+        # The best scores seen so far, as many as are needed, ascending.
+        self._best: Scores = np.zeros(0)
         self._squares = 0.0
         self._measured = 0
         # True once nothing of interest can come any more.
@@ -143,6 +148,16 @@ class _Walk:
         self._measured += len(errors)
         self._ids = np.concatenate([self._ids, found])
         self._scores = np.concatenate([self._scores, scores])
+        self._best = np.sort(np.concatenate([self._best, scores]))[-self._need :]
+
+    def within_reach(self, estimates: Vectors) -> int:
+        """How many of the candidates that come next may still belong to the best."""
+        if len(self._best) < self._need:
+            return max(FIRST_STEP, self._measured)
+        return int(np.count_nonzero(estimates > self._best[0] - self._margin()))
+
+    def _margin(self) -> float:
+        return float(MARGIN_DEVIATIONS * (self._squares / max(self._measured, 1)) ** 0.5)
 
     def certain(self, estimate: float, *, exact: bool) -> Ranked:
         """What nothing below `estimate`, the last candidate's, is expected to beat."""
@@ -151,7 +166,7 @@ class _Walk:
         elif self._measured >= self._patience:
             floor = -2.0
         elif self._measured:
-            floor = estimate + MARGIN_DEVIATIONS * (self._squares / self._measured) ** 0.5
+            floor = estimate + self._margin()
         else:
             return self._take(2.0)
         self.hopeless = floor < self._least and (exact or self._measured < self._patience)
