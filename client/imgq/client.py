@@ -279,6 +279,14 @@ class Client(Session):
         """Checks database, index and disk against each other."""
         return as_object(self.call("POST", "/v1/verify", {"repair": repair}, timeout=timeout))
 
+    def stats(self, *, days: int = 14) -> dict[str, Any]:
+        """How the daemon is used: {"searches", "since", "p50_ms", "p95_ms", "days", "words"}."""
+        return self._json("GET", f"/v1/stats?days={int(days)}")
+
+    def forget_words(self) -> int:
+        """Forgets the words of all searches; how many there were."""
+        return int(self._json("DELETE", "/v1/stats/words")["forgotten"])
+
     def metrics(self) -> str:
         """Prometheus text."""
         return self.call("GET", "/v1/metrics").decode("utf-8", "replace")

@@ -17,7 +17,17 @@ from dataclasses import dataclass
 from imgq import terminal
 from imgq.errors import ClientError
 from imgqd import __version__
-from imgqd.commands import asking, describing, following, machine, moving, running, service
+from imgqd.commands import (
+    asking,
+    describing,
+    following,
+    logs,
+    machine,
+    moving,
+    running,
+    service,
+    stats,
+)
 from imgqd.commands.common import FAILED, INTERRUPTED, USAGE, YES
 from imgqd.errors import ImgqError, UsageError
 
@@ -50,6 +60,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("pause", asking.pause),
     Command("resume", asking.resume),
     Command("index", running.index, running.index_options),
+    Command("stats", stats.stats, stats.stats_options),
+    Command("logs", logs.logs, logs.logs_options),
     Command("problems", asking.problems, asking.json_option),
     Command("retry", asking.retry, asking.retry_options),
     Command("model", asking.model, asking.model_options),

@@ -29,6 +29,7 @@ from imgqd.library.commit import Changes
 from imgqd.library.database import CHECK_AT_START, DamagedError
 from imgqd.library.reconcile import Reconciler
 from imgqd.library.recovery import mark_suspect, open_library, write_backup
+from imgqd.library.usage import Usage
 from imgqd.metrics import Metrics
 from imgqd.notify import Notifier
 from imgqd.operations import Operations
@@ -87,6 +88,7 @@ class Daemon:
         )
         self.events = EventHub()
         self.metrics = Metrics()
+        self.usage = Usage(self.store, words=settings.flag("count_words"))
         self.reconciler = Reconciler(
             self.store,
             settings,
@@ -205,6 +207,7 @@ class Daemon:
         self.decoder.close()
         self.query_decoder.close()
         if self.damaged is None:
+            self.usage.flush()
             self.back_up()
         self.store.close()
         if self.damaged is not None:
@@ -290,6 +293,7 @@ class Daemon:
         older = time.time() - self.settings.number("orphan_keep_s")
         while self.store.purge_orphans(older) and not self.stopping.is_set():
             time.sleep(0.05)
+        self.usage.flush()
         self.back_up()
 
     def back_up(self) -> None:

@@ -280,10 +280,38 @@ def token(examination: Examination) -> Iterator[Finding]:
         yield Finding("token", "ok", f"{path} is yours alone")
 
 
+def service(examination: Examination) -> Iterator[Finding]:
+    """Is it a service, and well? Asked as `imgqd service status` does, without comparing texts."""
+    from imgqd.service import ServiceError, manager
+
+    try:
+        found = manager(system=False).status(None)
+    except ServiceError as error:
+        yield Finding("service", "ok", error.message)
+        return
+    if not found["installed"]:
+        yield Finding("service", "ok", "not installed; to have one: imgqd service install")
+    elif not found["reachable"]:
+        yield Finding("service", "ok", f"installed; {'; '.join(found['notes'])}")
+    elif found["running"] or found["listening"]:
+        state = f"runs, pid {found['pid']}" if found["running"] else "waits for the first question"
+        yield Finding("service", "ok", f"{found['manager']}: {state}")
+    else:
+        yield Finding(
+            "service",
+            "warning",
+            f"installed and not running: {found['detail'] or 'stopped'}",
+            "imgqd logs says why; start it again: imgqd service install",
+        )
+    if found["installed"] and not found["enabled"]:
+        yield Finding("service", "warning", "it does not start by itself", "imgqd service install")
+
+
 CHECKS: tuple[Callable[[Examination], Iterator[Finding]], ...] = (
     lambda _: machine.versions(),
     folders_of_ours,
     daemon,
+    service,
     database,
     watched_folders,
     disk,

@@ -299,6 +299,8 @@ class Operations(Describing):
         serving = self._daemon.models.ready()
         self._searcher.warm(serving)
         answer = self._searcher.search(query, serving)
+        texts = [str(term.value) for term in query.terms if term.kind == "text"]
+        self._daemon.usage.answered(time.perf_counter() - started, texts)
         return answer.to_json(
             model=serving.artifact.id,
             took_ms=(time.perf_counter() - started) * 1000,
@@ -351,6 +353,14 @@ class Operations(Describing):
     def metrics(self) -> str:
         """Prometheus text."""
         return self._daemon.metrics.render(self.status(), self._store.problem_reasons())
+
+    def stats(self, days: int) -> dict[str, Any]:
+        """How the daemon is used; see library.usage."""
+        return self._daemon.usage.told(days)
+
+    def forget_words(self) -> int:
+        """Forgets the words of all searches."""
+        return self._daemon.usage.forget_words()
 
     def subscribe(self) -> Subscription:
         """Events, on the event loop."""

@@ -101,6 +101,11 @@ TABLE: tuple[Setting, ...] = (
         "log_level", "info", "how much is logged", choices=("debug", "info", "warning", "error")
     ),
     Setting("log_queries", False, "write the text of queries to the log"),
+    Setting(
+        "count_words",
+        True,
+        "count the words of queries for `imgqd stats`; they stay in the library",
+    ),
 )
 BY_NAME = {setting.name: setting for setting in TABLE}
 

@@ -218,6 +218,19 @@ class SmallDaemon:
             reasons[problem.reason] = reasons.get(problem.reason, 0) + 1
         return self.metrics_room.render(self.status(), reasons)
 
+    def stats(self, days: int) -> dict[str, Any]:
+        day = {"day": "2024-06-30", "searches": 3, "p50_ms": 20.0, "p95_ms": 50.0}
+        return {
+            **{key: day[key] for key in ("searches", "p50_ms", "p95_ms")},
+            "since": "2024-06-30",
+            "days": [day][:days],
+            "words": [{"word": "\x1b[31mbeach", "searches": 2}],
+            "words_kept": True,
+        }
+
+    def forget_words(self) -> int:
+        return 1
+
     def subscribe(self) -> QueueSubscription:
         return self.hub.subscribe()
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgqd.api import jsontext
-from imgqd.api.guard import Limits
+from imgqd.api.guard import BodyReader, Limits
 from imgqd.api.workers import Lane
 from imgqd.errors import UnavailableError
 from tests.unit.small_daemon import SmallDaemon, running
@@ -165,6 +165,33 @@ def test_bodies_together_hold_no_more_than_their_limit(tmp_path):
         )
         assert (reply.status, reply.code) == (503, "busy")
         assert api.ask("POST", "/v1/search", term).status == 200
+
+
+def test_large_bodies_come_one_at_a_time_and_at_a_bounded_rate():
+    now = [0.0]
+    limits = Limits(bodies=1000, large=100, large_rate=10.0, large_burst=250.0)
+    reader = BodyReader(limits, clock=lambda: now[0])
+
+    def admitted(size):
+        try:
+            with reader.room(size):
+                return True
+        except UnavailableError as error:
+            assert error.code == "busy"
+            return False
+
+    with reader.room(120):
+        assert not admitted(120)
+        assert admitted(100)
+    assert admitted(120)
+    assert not admitted(120)
+    assert all(admitted(100) for _ in range(50))
+    now[0] += 10.9
+    assert not admitted(120)
+    now[0] += 0.2
+    assert admitted(120)
+    now[0] += 1e6
+    assert [admitted(120) for _ in range(3)] == [True, True, False]
 
 
 def test_a_compressed_body_is_refused(api):

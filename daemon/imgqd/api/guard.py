@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,11 @@ class Limits:
     body_rate: float = 1_000_000.0
     connections: int = 256
     bodies: int = 128 * 1024 * 1024
+    # A body above `large` bytes takes time from everybody: one at a time, and on the average no
+    # more than `large_rate` bytes a second of them once `large_burst` is used up.
+    large: int = 16 * 1024 * 1024
+    large_rate: float = 8_000_000.0
+    large_burst: float = 110_000_000.0
     header_bytes: int = 16_384
 
 
@@ -218,23 +224,39 @@ class GuardedHandler(web.RequestHandler):
 class BodyReader:
     """Reads bodies within limits of size, time and of what all of them hold together."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
+        self._clock = clock
         self._held = 0
+        self._large = False
+        self._allowed, self._counted = limits.large_burst, clock()
 
     @contextmanager
     def room(self, size: int) -> Iterator[None]:
         """Holds `size` bytes of what all bodies may take. Raises UnavailableError when full."""
-        if self._held + size > self._limits.bodies:
+        large = size > self._limits.large
+        if self._held + size > self._limits.bodies or (large and not self._allow(size)):
             raise UnavailableError(
                 "other requests with large bodies are being answered; try again in a moment",
                 code="busy",
             )
         self._held += size
+        self._large = self._large or large
         try:
             yield
         finally:
             self._held -= size
+            self._large = self._large and not large
+
+    def _allow(self, size: int) -> bool:
+        limits, now = self._limits, self._clock()
+        earned = (now - self._counted) * limits.large_rate
+        self._allowed = min(limits.large_burst, self._allowed + earned)
+        self._counted = now
+        if self._large or self._allowed < size:
+            return False
+        self._allowed -= size
+        return True
 
     def expected(self, request: web.Request, limit: int) -> int:
         """How large the body can be at most. Raises at once when its length says too much."""
@@ -249,31 +271,30 @@ class BodyReader:
             return limit if request.body_exists else 0
         return length
 
-    async def read(self, request: web.Request, limit: int) -> bytes:
+    async def read(self, request: web.Request, limit: int) -> bytearray:
         """The body, at most `limit` bytes. Raises BodyTooLargeError or BodyTooSlowError."""
+        # Grows in place: joining 100 MB at the end would hold up everybody.
+        body = bytearray()
         if not request.body_exists:
-            return b""
-        parts: list[bytes] = []
-        size = 0
+            return body
         loop = asyncio.get_running_loop()
         start = loop.time()
         while True:
-            deadline = start + self._limits.body_s + size / self._limits.body_rate
+            deadline = start + self._limits.body_s + len(body) / self._limits.body_rate
             try:
                 async with asyncio.timeout_at(deadline):
                     part = await request.content.readany()
             except TimeoutError:
                 raise BodyTooSlowError(
-                    f"only {size} bytes of the body came in {loop.time() - start:.0f} s; send it at once"
+                    f"only {len(body)} bytes of the body came in {loop.time() - start:.0f} s; send it at once"
                 ) from None
             except web.RequestPayloadError as error:
                 raise UsageError(f"the body is broken: {error}") from None
             if not part:
-                return b"".join(parts)
-            size += len(part)
-            if size > limit:
+                return body
+            if len(body) + len(part) > limit:
                 raise BodyTooLargeError(f"the body is larger than {limit} bytes")
-            parts.append(part)
+            body += part
 
 
 def error_body(code: str, message: str) -> bytes:

@@ -39,6 +39,13 @@ _SIDE = {
     "schema": {"type": "integer", "minimum": 16, "maximum": 2048, "default": 256},
 }
 
+_DAYS = {
+    "name": "days",
+    "in": "query",
+    "description": "how many days are told one by one",
+    "schema": {"type": "integer", "minimum": 1, "maximum": 400, "default": 14},
+}
+
 _AFTER = {
     "name": "after",
     "in": "query",
@@ -245,6 +252,17 @@ PATHS: dict[str, dict[str, Any]] = {
         "get": _operation(
             "metrics", "Prometheus text.", {"text/plain": {"schema": {"type": "string"}}}
         )
+    },
+    "/v1/stats": {
+        "get": _operation(
+            "stats",
+            "How the daemon is used: searches a day, times, words.",
+            "Stats",
+            parameters=[_DAYS],
+        )
+    },
+    "/v1/stats/words": {
+        "delete": _operation("forgetWords", "Forgets the words of all searches.", "Forgotten")
     },
     "/v1/stop": {
         "post": _operation("stop", "Asks the daemon to stop.", "Stopping", body="EmptyRequest")

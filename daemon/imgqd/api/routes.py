@@ -26,6 +26,7 @@ from imgqd.api.replies import error_reply as _error
 from imgqd.api.replies import json_reply as _json
 from imgqd.api.schemas import COMPONENTS, ID_MAX
 from imgqd.api.service import Service, Subscription
+from imgqd.api.using import Using
 from imgqd.api.workers import Lanes
 from imgqd.errors import ImgqError, NotFoundError, UsageError
 from imgqd.metrics import CONTENT_TYPE, Metrics
@@ -96,6 +97,7 @@ class Api:
             ("GET", "/v1/metrics", self.get_metrics),
             ("POST", "/v1/stop", self.post_stop),
             *Describing(self.service, self.lanes, self._request).table(),
+            *Using(self.service, self.lanes).table(),
         ]
 
     @web.middleware
@@ -317,7 +319,7 @@ class Api:
         return await self.lanes.search.run(_parse, body, name)
 
 
-def _parse(body: bytes, name: str) -> Any:
+def _parse(body: bytearray, name: str) -> Any:
     value = read_json(body)
     schema.check(value, COMPONENTS[name], COMPONENTS)
     return value

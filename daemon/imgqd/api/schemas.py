@@ -222,6 +222,11 @@ _MODEL = {
     "fallback": nullable("string", "why another model than the wanted one is used"),
 }
 _PAUSED_BY = nullable("string", "request or battery; null while indexing is not paused")
+_TIMES = {
+    "searches": integer("answered"),
+    "p50_ms": nullable("number", "half were answered within; to 12%"),
+    "p95_ms": nullable("number"),
+}
 _PROBLEM = {
     "path": text(),
     "reason": text("a short stable word: corrupt, too-large, timeout, ..."),
@@ -375,6 +380,16 @@ ANSWERS: dict[str, Schema] = {
             )
         }
     ),
+    "Stats": answer(
+        {
+            **_TIMES,
+            "since": nullable("string", "the first day, YYYY-MM-DD"),
+            "days": listed(answer({"day": text("YYYY-MM-DD"), **_TIMES})),
+            "words": listed(answer({"word": text(), "searches": integer()})),
+            "words_kept": boolean("setting count_words"),
+        }
+    ),
+    "Forgotten": answer({"forgotten": integer("how many words there were")}),
     "Stopping": answer({"stopping": boolean()}),
 }
 

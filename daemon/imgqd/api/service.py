@@ -128,6 +128,12 @@ class Service(Protocol):
     def metrics(self) -> str:
         """Prometheus text; see imgqd.metrics."""
 
+    def stats(self, days: int) -> dict[str, Any]:
+        """How the daemon is used, as openapi's Stats; see library.usage."""
+
+    def forget_words(self) -> int:
+        """Forgets the words of all searches; returns how many there were."""
+
     def subscribe(self) -> Subscription:
         """Called on the event loop; see events.EventHub."""
 

@@ -101,6 +101,22 @@ CREATE TRIGGER pictures_gone AFTER DELETE ON pictures BEGIN
 END;
 """
 
+# Version 3: how it is used (usage.py).
+_USAGE = """
+CREATE TABLE usage_times (
+    day      TEXT NOT NULL,  -- of this machine's time zone
+    bucket   INTEGER NOT NULL,
+    searches INTEGER NOT NULL,
+    PRIMARY KEY (day, bucket)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE usage_words (
+    word     TEXT PRIMARY KEY,
+    searches INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _DESCRIBED + _PICTURES_GONE + "".join(_trigger(*trigger) for trigger in _TRIGGERS),
+    _USAGE,
 )
