@@ -297,6 +297,13 @@ TABLE: tuple[Option, ...] = (
         everyday=True,
     ),
     Option(
+        "--all",
+        "",
+        SHOW,
+        "RAW and JPEG of a shot, or a Live Photo's parts, each as a result",
+        "imgq sunset --all --type raw,jpeg",
+    ),
+    Option(
         "--facets",
         "",
         SHOW,

@@ -259,6 +259,8 @@ def build(parsed: Parsed) -> Request:
     for value in parsed.all("not-like"):
         terms.append({**examples.term(value, "--not-like"), "negative": True})
     request["terms"] = terms
+    if "all" in parsed.flags:
+        request["all"] = True
     if literal:
         request["literal"] = True
     for key in ("relevant", "diverse"):

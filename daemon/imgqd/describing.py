@@ -5,6 +5,7 @@ A part of operations.py. What is stored is library/added.py's.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 from collections.abc import Sequence
@@ -100,7 +101,7 @@ class Describing:
     def facets(self, request: dict[str, Any]) -> dict[str, Any]:
         """Counts what a SearchRequest finds: all that passes its filters, or with terms its hits."""
         started = time.perf_counter()
-        query = parse_request(request)
+        query = dataclasses.replace(parse_request(request), stacked=False)
         self._sync_first(request)
         if query.terms:
             found = self._searcher.search(query, self._daemon.models.ready())

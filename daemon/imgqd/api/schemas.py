@@ -122,6 +122,7 @@ REQUESTS: dict[str, Schema] = {
             "rating": integer("at least so many stars", minimum=-1, maximum=5),
             "words": text("words in path, title, description, keywords, tags", maxLength=1000),
             "category": text("what it shows, as computed or corrected", maxLength=1000),
+            "all": boolean("every file of a shot (RAW and JPEG, say) as a result of its own"),
             "min_score": number("cosine similarity", minimum=-1, maximum=1),
             "relevant": boolean("only what stands out from what unrelated texts score"),
             "diverse": boolean("good results that do not all show the same"),
@@ -211,6 +212,10 @@ _DESCRIBED = {
     "rating": nullable("integer", "the file's: 0 to 5, -1 for rejected"),
     "lens": nullable("string"),
     "fields": {"type": "object", "description": "a person's own fields: texts by key"},
+    "stack": listed(
+        answer({"id": nullable("integer"), "path": text(), "format": text()}, PATH_B64),
+        "other files of the same shot: a RAW beside its JPEG, the film of a Live Photo",
+    ),
     "category": nullable("string", "a person's, else the computed one"),
 }
 _MODEL = {

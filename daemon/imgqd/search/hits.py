@@ -21,6 +21,7 @@ from imgqd.search.dates import iso
 from imgqd.search.filters import Filters
 from imgqd.search.liveness import Liveness
 from imgqd.search.ranking import Ranked
+from imgqd.search.stacks import Member, stack_of
 
 # Results that are skipped (offset) are asked of the disk too, up to so many: then pages fit.
 VERIFIED_BEFORE = 1000
@@ -36,7 +37,8 @@ class Hit:
     `relevance` says how far that stands out (relevance.py), None where that is not known.
 
     `path` is the file it is shown by (the oldest row that may be shown), `copies` are the others
-    with the same content; `modified` is the shown file's, in seconds since the epoch.
+    with the same content; `modified` is the shown file's, in seconds since the epoch. `stack` are
+    the other files of the same shot, which are no hits of their own.
     """
 
     rank: int
@@ -46,6 +48,7 @@ class Hit:
     copies: tuple[bytes, ...]
     modified: float
     relevance: float | None = None
+    stack: tuple[Member, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The result object of interface.md; paths are bytes."""
@@ -54,6 +57,7 @@ class Hit:
             "score": self.score,
             "relevance": self.relevance,
             **picture_json(self.picture, self.path, self.copies, self.modified),
+            "stack": [member.to_json() for member in self.stack],
         }
 
 
@@ -98,7 +102,11 @@ class Collector:
         offset: int,
         least: float | None,
         deadline_s: float,
+        stacked: bool = False,
     ) -> None:
+        """With `stacked` only the best of a stack (stacks.py) is a hit."""
+        self._stacked = stacked
+        self._folded: set[int] = set()
         self._store = store
         self._disk = disk
         self._filters = filters
@@ -116,6 +124,7 @@ class Collector:
     def start_again(self) -> None:
         """Forgets the hits, not what the disk said."""
         self._seen.clear()
+        self._folded.clear()
         self._hits.clear()
         self._count = 0
 
@@ -184,6 +193,8 @@ class Collector:
                 self.stale[path] = None
 
     def _show(self, picture: Picture, score: float | None, files: dict[bytes, Signature]) -> None:
+        if picture.id in self._folded:
+            return
         there = [
             path
             for path in picture.paths
@@ -193,9 +204,14 @@ class Collector:
         if path is None:
             return
         self._count += 1
+        known = files.get(path)
+        modified = picture.modified if known is None else known.mtime_ns / 1e9
+        stack: tuple[Member, ...] = ()
+        if self._stacked:
+            stack = stack_of(self._store, picture, path, modified)
+            self._folded.update(member.id for member in stack if member.id is not None)
         if self._count <= self._offset:
             return
-        known = files.get(path)
         self._hits.append(
             Hit(
                 rank=self._count,
@@ -203,6 +219,7 @@ class Collector:
                 picture=picture,
                 path=path,
                 copies=tuple(other for other in there if other != path),
-                modified=picture.modified if known is None else known.mtime_ns / 1e9,
+                modified=modified,
+                stack=stack,
             )
         )

@@ -92,6 +92,7 @@ class Query:
     min_score: float | None = None
     given: dict[str, Any] = field(default_factory=dict)
     wishes: Wishes = field(default_factory=Wishes)
+    stacked: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """As asked, without the bytes of examples."""
@@ -104,6 +105,8 @@ class Query:
         }
         if self.min_score is not None:
             told["min_score"] = self.min_score
+        if not self.stacked:
+            told["all"] = True
         return told
 
 
@@ -140,7 +143,8 @@ def parse_request(request: dict[str, Any]) -> Query:
     if min_score is not None and not terms:
         raise UsageError("--min-score needs something to compare with: a text or an example")
     wishes = parse_wishes(request, terms=bool(terms), last=top + offset)
-    return Query(terms, parse_filters(request), top, offset, min_score, request, wishes)
+    stacked = not request.get("all", False)
+    return Query(terms, parse_filters(request), top, offset, min_score, request, wishes, stacked)
 
 
 class Searcher:
@@ -175,7 +179,9 @@ class Searcher:
         Raises UsageError for terms that make no sense, and what the model raises.
         """
         if not query.terms:
-            collector = self._collector(query.filters, query.top, query.offset, query.min_score)
+            collector = self._collector(
+                query.filters, query.top, query.offset, query.min_score, query.stacked
+            )
             collector.take(self._newest(query.filters))
             self._report(collector)
             return Answer(query, collector.hits())
@@ -189,7 +195,9 @@ class Searcher:
             min_score=query.min_score,
             ids=index.ids,
         )
-        collector = self._collector(query.filters, *plan.reach(query.top, query.offset), plan.least)
+        collector = self._collector(
+            query.filters, *plan.reach(query.top, query.offset), plan.least, query.stacked
+        )
         ranking = Ranking(self._store, serving.model_id, index, plan.ranked)
         self._search_similar(query, ranking, collector, plan)
         self._report(collector)
@@ -206,7 +214,9 @@ class Searcher:
         self._report(collector)
         return next(iter(collector.hits()), None)
 
-    def _collector(self, filters: Filters, top: int, offset: int, least: float | None) -> Collector:
+    def _collector(
+        self, filters: Filters, top: int, offset: int, least: float | None, stacked: bool = False
+    ) -> Collector:
         return Collector(
             self._store,
             self._disk,
@@ -215,6 +225,7 @@ class Searcher:
             offset=offset,
             least=least,
             deadline_s=self._deadline_s,
+            stacked=stacked,
         )
 
     def _search_similar(
