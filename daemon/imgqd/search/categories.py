@@ -1,7 +1,7 @@
 """The category of each picture: the label whose text vector is nearest to the picture's own vector.
 
 Zero-shot classification (Radford et al., arXiv 2103.00020, 3.1): nothing is decoded or encoded but
-the labels, so 100,000 pictures take about a second. Computed after each commit, and for
+the labels, so 100,000 pictures take a few seconds. Computed after each commit, and for
 all pictures when the labels or the model change. A person's own word for it is kept in `notes`.
 """
 
@@ -63,14 +63,18 @@ class Categories:
         """
         with self._lock:
             labels = self._prepared(serving)
-            done, last = 0, -1
-            while not stopped():
-                ids = self._missing(serving.model_id, last)
-                if not len(ids):
-                    break
-                last = int(ids[-1])
-                done += self._put(labels, *self._store.vectors(serving.model_id, ids))
-            return done
+        done, last = 0, -1
+        while not stopped():
+            ids = self._missing(serving.model_id, last)
+            if not len(ids):
+                break
+            last = int(ids[-1])
+            vectors = self._store.vectors(serving.model_id, ids)
+            with self._lock:
+                if self._labels is not labels:
+                    break  # another model has come; its own call goes on
+                done += self._put(labels, *vectors)
+        return done
 
     def add(self, serving: Serving, vectors: dict[int, Vectors]) -> None:
         """The same for pictures whose vectors (dim,) have just been stored; cheap.
