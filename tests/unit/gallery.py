@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from imgqd.library.identity import signature_of
 from imgqd.library.commit import Gone, Known, New, Outcome, commit
-from imgqd.library.identity import identify
+from imgqd.library.identity import identify, signature_of
 from imgqd.library.store import Store
 from imgqd.records import Decoded, Ids, Job, Metadata, Picture, Pixels, Preprocess, Vectors
 from imgqd.search.index import VectorIndex

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from imgqd.library.identity import signature_of
 from imgqd.library.commit import Gone, Known, commit
+from imgqd.library.identity import signature_of
 from imgqd.records import Job
 from imgqd.search import keeper as keeper_module
 from imgqd.search.keeper import IndexKeeper
