@@ -268,15 +268,8 @@ class Pipeline:
             return
         try:
             decoded = self._looker.decode(pending, encoding.preprocess)
-        except BaseException:
-            self._release(pending.content_hash)
-            raise
-        if isinstance(decoded, Later):
-            self._release(pending.content_hash)
-            self._again(pending.job, decoded.delay_s)
-        elif isinstance(decoded, Decoded):
-            self._decoded.put(
-                _Ready(
+            if isinstance(decoded, Decoded):
+                ready = _Ready(
                     pending.job,
                     pending.signature,
                     pending.content_hash,
@@ -285,7 +278,15 @@ class Pipeline:
                     encoding,
                     decoded.sidecar,
                 )
-            )
+        except BaseException:
+            # Whoever waits for this content must not wait for ever.
+            self._release(pending.content_hash)
+            raise
+        if isinstance(decoded, Later):
+            self._release(pending.content_hash)
+            self._again(pending.job, decoded.delay_s)
+        elif isinstance(decoded, Decoded):
+            self._decoded.put(ready)
         else:
             self._finish(decoded, pending.content_hash)
 
@@ -307,7 +308,7 @@ class Pipeline:
     def _encode_loop(self) -> None:
         while (first := self._decoded.get()) is not None:
             batch, ended = self._gather(first)
-            self._encode(batch)
+            self._encode_safely(batch)
             if ended:
                 return
 
@@ -326,11 +327,20 @@ class Pipeline:
             if item is None:
                 return batch, True
             if item.encoding is not first.encoding:
-                self._encode(batch)
+                self._encode_safely(batch)
                 batch, first = [item], item
                 continue
             batch.append(item)
         return batch, False
+
+    def _encode_safely(self, batch: list[_Ready]) -> None:
+        try:
+            self._encode(batch)
+        except Exception as error:  # a defect of ours must cost a batch, not the thread
+            log.exception("a batch could not be encoded")
+            for item in batch:
+                detail = f"internal error: {error!r}"
+                self._finish(Failed(item.job, None, "failed", detail), item.content_hash)
 
     def _encode(self, batch: list[_Ready]) -> None:
         encoding = batch[0].encoding
