@@ -12,6 +12,7 @@ import structlog
 
 import imgqd
 from imgqd.api.service import Subscription, SyncResult, cancelled
+from imgqd.asking import Asking
 from imgqd.describing import Describing
 from imgqd.errors import NotFoundError, UnavailableError, UsageError
 from imgqd.library.commit import Changes
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("daemon")
 
 
-class Operations(Describing):
+class Operations(Asking, Describing):
     """The daemon as the API sees it; thread-safe."""
 
     def __init__(self, daemon: Daemon) -> None:
@@ -301,6 +302,7 @@ class Operations(Describing):
         answer = self._searcher.search(query, serving)
         texts = [str(term.value) for term in query.terms if term.kind == "text"]
         self._daemon.usage.answered(time.perf_counter() - started, texts)
+        self.remember(request.get("remember"), len(answer.hits))
         return answer.to_json(
             model=serving.artifact.id,
             took_ms=(time.perf_counter() - started) * 1000,

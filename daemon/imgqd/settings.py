@@ -101,6 +101,7 @@ TABLE: tuple[Setting, ...] = (
         "log_level", "info", "how much is logged", choices=("debug", "info", "warning", "error")
     ),
     Setting("log_queries", False, "write the text of queries to the log"),
+    Setting("history", True, "remember what was asked, for imgq --history"),
     Setting(
         "count_words",
         True,

@@ -35,6 +35,7 @@ class SmallDaemon:
         self.watched: dict[bytes, list[str]] = {}
         self.trouble = [Problem(NOT_UTF8, "corrupt", "cut off", 1, 1_700_000_000.0)]
         self.requests: list[dict[str, Any]] = []
+        self.kept: dict[str, list[str]] = {}
         self.spec = "auto"
         self.in_sync = threading.Event()
         self.stopped = threading.Event()
@@ -153,6 +154,53 @@ class SmallDaemon:
             "gps": None,
             "tags": [],
         }
+
+    def duplicates(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.requests.append(request)
+        file = {
+            "id": 1,
+            "path": b"/photos/caf\xe9.jpg",
+            "bytes": 100,
+            "width": 10,
+            "height": 20,
+            "modified": "2024-01-01T00:00:00+00:00",
+        }
+        group = {
+            "kind": "exact",
+            "similarity": 1.0,
+            "files": [file, {**file, "path": b"/photos/\x1b[2Jcopy.jpg"}],
+        }
+        return {"threshold": 0.95, "model": "test", "groups": [group]}
+
+    def history(self, top: int) -> dict[str, Any]:
+        asked = {"asked": "2024-01-01T00:00:00+00:00", "typed": "cat \x1b[2J", "results": 2}
+        return {"kept": True, "questions": [asked][:top]}
+
+    def clear_history(self) -> dict[str, Any]:
+        return {"forgotten": 1}
+
+    def saved(self, name: str | None) -> dict[str, Any]:
+        if name is not None and name not in self.kept:
+            raise NotFoundError(f"nothing is saved as {name!r}")
+        return {
+            "saved": [
+                {"name": key, "arguments": value, "saved": "2024-01-01T00:00:00+00:00"}
+                for key, value in self.kept.items()
+                if name in (None, key)
+            ]
+        }
+
+    def save(self, name: str, arguments: Sequence[str]) -> dict[str, Any]:
+        self.kept[name] = list(arguments)
+        return self.saved(name)
+
+    def forget(self, name: str) -> dict[str, Any]:
+        self.saved(name)
+        del self.kept[name]
+        return {"forgotten": 1}
+
+    def completions(self) -> dict[str, Any]:
+        return {"tags": ["holiday"], "saved": list(self.kept)}
 
     def annotate(self, request: dict[str, Any]) -> dict[str, Any]:
         for picture_id in request["ids"]:

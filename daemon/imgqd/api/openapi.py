@@ -93,6 +93,20 @@ def _operation(
         }
     return operation
 
+_NAME: dict[str, Any] = {
+    "name": "name",
+    "in": "path",
+    "required": True,
+    "description": "letters, digits, - . and _",
+    "schema": {"type": "string", "maxLength": 100},
+}
+_TOP: dict[str, Any] = {
+    "name": "top",
+    "in": "query",
+    "description": "how many of the newest",
+    "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 20},
+}
+
 
 PATHS: dict[str, dict[str, Any]] = {
     "/v1/openapi.json": {
@@ -119,6 +133,36 @@ PATHS: dict[str, dict[str, Any]] = {
             body_needed=True,
             description="Without terms all that passes the filters, with terms the `top` results.",
         )
+    },
+    "/v1/duplicates": {
+        "post": _operation(
+            "duplicates",
+            "Groups of pictures that look the same.",
+            "Duplicates",
+            body="DuplicatesRequest",
+        )
+    },
+    "/v1/history": {
+        "get": _operation("history", "What was asked.", "History", parameters=[_TOP]),
+        "delete": _operation("clearHistory", "Forgets what was asked.", "Forgotten"),
+    },
+    "/v1/saved": {"get": _operation("allSaved", "The questions that are saved.", "Saved")},
+    "/v1/saved/{name}": {
+        "get": _operation("saved", "One saved question.", "Saved", parameters=[_NAME]),
+        "put": _operation(
+            "save",
+            "Saves the arguments of a question under a name.",
+            "Saved",
+            body="SaveRequest",
+            body_needed=True,
+            parameters=[_NAME],
+        ),
+        "delete": _operation(
+            "forget", "Removes a saved question.", "Forgotten", parameters=[_NAME]
+        ),
+    },
+    "/v1/completions": {
+        "get": _operation("completions", "Tags and saved names, for a shell.", "Completions")
     },
     "/v1/status": {"get": _operation("status", "What the daemon is doing.", "Status")},
     "/v1/folders": {

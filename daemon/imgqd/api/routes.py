@@ -17,6 +17,7 @@ import structlog
 from aiohttp import web
 
 from imgqd.api import openapi, schema
+from imgqd.api.asking import Asking
 from imgqd.api.auth import RefusedError
 from imgqd.api.describing import Describing
 from imgqd.api.events import encode
@@ -97,6 +98,7 @@ class Api:
             ("GET", "/v1/metrics", self.get_metrics),
             ("POST", "/v1/stop", self.post_stop),
             *Describing(self.service, self.lanes, self._request).table(),
+            *Asking(self.service, self.lanes, self._request).table(),
             *Using(self.service, self.lanes).table(),
         ]
 

@@ -126,6 +126,7 @@ REQUESTS: dict[str, Schema] = {
             "min_score": number("cosine similarity", minimum=-1, maximum=1),
             "relevant": boolean("only what stands out from what unrelated texts score"),
             "diverse": boolean("good results that do not all show the same"),
+            "remember": text("what a person typed, for the history", maxLength=10_000),
             "expand": text(
                 "variations of the texts; default: what was measured to help for the model",
                 enum=["words", "templates", "off"],
@@ -188,6 +189,20 @@ REQUESTS: dict[str, Schema] = {
     ),
     "VerifyRequest": request({"repair": boolean("mend what differs", default=False)}),
     "EmptyRequest": request({}),
+    "DuplicatesRequest": request(
+        {
+            "in": listed(ref("PathInput"), "only below one of these folders", maxItems=1000),
+            "threshold": number("cosine similarity", minimum=0.5, maximum=1, default=0.95),
+        }
+    ),
+    "SaveRequest": request(
+        {
+            "arguments": listed(
+                text(maxLength=10_000), "of imgq, as typed", minItems=1, maxItems=1000
+            )
+        },
+        ("arguments",),
+    ),
 }
 
 _PICTURE = {
@@ -396,6 +411,53 @@ ANSWERS: dict[str, Schema] = {
     ),
     "Forgotten": answer({"forgotten": integer("how many words there were")}),
     "Stopping": answer({"stopping": boolean()}),
+    "Duplicates": answer(
+        {
+            "threshold": number(),
+            "model": text("the model's id"),
+            "groups": listed(
+                answer(
+                    {
+                        "kind": text(enum=["exact", "near"]),
+                        "similarity": number("the lowest cosine of those that join the group"),
+                        "files": listed(
+                            answer(
+                                {
+                                    "id": integer("of the picture"),
+                                    "path": text(),
+                                    "bytes": integer(),
+                                    "width": integer(),
+                                    "height": integer(),
+                                    "modified": text("ISO 8601"),
+                                },
+                                PATH_B64,
+                            )
+                        ),
+                    }
+                ),
+                "exact copies first, then the largest groups",
+            ),
+        }
+    ),
+    "History": answer(
+        {
+            "kept": boolean("the setting history"),
+            "questions": listed(
+                answer({"asked": text("ISO 8601"), "typed": text(), "results": integer()})
+            ),
+        }
+    ),
+    "Saved": answer(
+        {
+            "saved": listed(
+                answer(
+                    {"name": text(), "arguments": listed(text()), "saved": text("ISO 8601")}
+                )
+            )
+        }
+    ),
+    "Forgotten": answer({"forgotten": integer("how many")}),
+    "Completions": answer({"tags": listed(text()), "saved": listed(text())}),
 }
 
 COMPONENTS: dict[str, Schema] = {**REQUESTS, **ANSWERS}

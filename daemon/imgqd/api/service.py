@@ -99,6 +99,27 @@ class Service(Protocol):
     def facets(self, request: dict[str, Any]) -> dict[str, Any]:
         """Counts what a SearchRequest finds: `{"query", "total", "facets", ..}`."""
 
+    def duplicates(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answers a DuplicatesRequest: `{"threshold", "model", "groups"}`. Raises UsageError."""
+
+    def history(self, top: int) -> dict[str, Any]:
+        """The newest questions, the newest last: `{"kept", "questions"}`."""
+
+    def clear_history(self) -> dict[str, Any]:
+        """Forgets them: `{"forgotten"}`."""
+
+    def saved(self, name: str | None) -> dict[str, Any]:
+        """`{"saved": [{"name", "arguments", "saved"}]}`: all, or that one. Raises NotFoundError."""
+
+    def save(self, name: str, arguments: Sequence[str]) -> dict[str, Any]:
+        """Keeps arguments under a name; as `saved`. Raises UsageError for a bad name."""
+
+    def forget(self, name: str) -> dict[str, Any]:
+        """Removes a saved question: `{"forgotten"}`. Raises NotFoundError."""
+
+    def completions(self) -> dict[str, Any]:
+        """What a shell may offer: `{"tags", "saved"}`."""
+
     def problems(self) -> list[Problem]: ...
 
     def retry(self, paths: Sequence[bytes] | None) -> int:

@@ -116,7 +116,24 @@ CREATE TABLE usage_words (
 ) STRICT, WITHOUT ROWID;
 """
 
+# What was asked, as it was typed, and questions under a name (searches.py).
+_SEARCHES = """
+CREATE TABLE history (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    asked   REAL NOT NULL,
+    typed   TEXT NOT NULL,
+    results INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE saved_searches (
+    name      TEXT PRIMARY KEY,
+    arguments TEXT NOT NULL,  -- a JSON list, as typed
+    saved     REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _DESCRIBED + _PICTURES_GONE + "".join(_trigger(*trigger) for trigger in _TRIGGERS),
+    _SEARCHES,
     _USAGE,
 )
