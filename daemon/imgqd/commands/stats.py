@@ -92,7 +92,8 @@ def chart(title: str, rows: list[tuple[str, int, str]], *, most: int = MOST_LINE
     widest = max(terminal.columns_of(label) for label, _, _ in shown)
     largest = max(number for _, number, _ in shown)
     digits = max(len(f"{number:,}") for _, number, _ in shown)
-    drawn = ["", terminal.colour(title, terminal.BOLD, terminal.wants_colour())]
+    coloured = terminal.is_terminal(1) and terminal.wants_colour()
+    drawn = ["", terminal.colour(title, terminal.BOLD, coloured)]
     for label, number, remark in shown:
         pad = " " * (widest - terminal.columns_of(label))
         line = f"  {label}{pad}  {bar(number, largest, CELLS)}  {number:>{digits},}  {remark}"
