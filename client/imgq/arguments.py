@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
 
 class Parsed:
-    """What was typed: `words` of TEXT in order, and the options' values by key.
+    """What was typed: `typed` as it stands, `words` of TEXT in order, and the options' values by key.
 
     `flags` holds the keys of flags; `one` the last value of each option with a value; `many` all
     values of repeatable ones. `format` is one of FORMATS, "format", or None when none was named.
     """
 
-    __slots__ = ("flags", "format", "many", "one", "words")
+    __slots__ = ("flags", "format", "many", "one", "typed", "words")
 
     def __init__(self) -> None:
+        self.typed: list[str] = []
         self.words: list[str] = []
         self.flags: set[str] = set()
         self.one: dict[str, str] = {}
@@ -52,6 +53,7 @@ def parse(arguments: Sequence[str], table: tuple[Option, ...] = TABLE) -> Parsed
     """Splits words from options, which may stand anywhere. Raises UsageError."""
     known = {name: option for option in table for name in option.names}
     parsed = Parsed()
+    parsed.typed = list(arguments)
     position = 0
     while position < len(arguments):
         argument = arguments[position]

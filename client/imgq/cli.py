@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 FOUND, NOTHING, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 4, 130
 PLACES = ("copy-to", "link-to")
 SAYING = frozenset(option.key for option in TABLE if option.group == SAY)
+ASKED = frozenset({"duplicates", "history", "save", "saved", "forget"})
 NO_FOLDERS = "no folder is watched yet; start with: imgq --watch ~/Pictures TEXT"
 
 
@@ -88,6 +89,14 @@ def _run(parsed: Parsed) -> int:
 
         write(f"imgq {__version__}\n".encode())
         return FOUND
+    if any(word[:1] == "@" for word in parsed.words):
+        from imgq import asked
+
+        parsed = asked.recalled(parsed, _client())
+    if ASKED & (parsed.flags | parsed.one.keys()):
+        from imgq import asked
+
+        return asked.run(parsed, _client(), terminal=_is_terminal(1))
     if any(key in parsed.one for key in SAYING):
         from imgq import describing
 
@@ -140,6 +149,7 @@ def _ask(parsed: Parsed) -> int:
     waits = bool(folders) or "sync" in parsed.flags
     clock = Clock(_seconds(parsed) if "timeout" in parsed.one else None if waits else 60.0)
     request = query.build(parsed)
+    request["remember"] = query.typed(parsed.typed)
     if "facets" in parsed.flags:
         from imgq import facets
 

@@ -150,6 +150,49 @@ class Client(Session):
             )
         )
 
+    def duplicates(
+        self,
+        *,
+        inside: Iterable[Path] = (),
+        threshold: float | None = None,
+        timeout: float | None = None,
+    ) -> dict[str, Any]:
+        """Pictures that look the same: {"groups": [{"kind", "similarity", "files"}], ..}."""
+        from imgq import query
+
+        body: dict[str, Any] = {"in": query.folder_values(os.fsdecode(path) for path in inside)}
+        if threshold is not None:
+            body["threshold"] = threshold
+        return as_object(self.call("POST", "/v1/duplicates", body, timeout=timeout, wait="answer"))
+
+    # Questions
+
+    def history(self, top: int = 20) -> dict[str, Any]:
+        """What was asked: {"kept", "questions": [{"asked", "typed", "results"}]}, newest last."""
+        return self._json("GET", f"/v1/history?top={int(top)}")
+
+    def clear_history(self) -> int:
+        """Forgets what was asked; how many questions that were."""
+        return int(self._json("DELETE", "/v1/history")["forgotten"])
+
+    def saved(self, name: str | None = None) -> list[dict[str, Any]]:
+        """Questions saved under a name, or that one: [{"name", "arguments", "saved"}]."""
+        target = "/v1/saved" if name is None else f"/v1/saved/{_quoted(name)}"
+        return list(as_object(self.call("GET", target, usage=SEARCH_USAGE))["saved"])
+
+    def save(self, name: str, arguments: Iterable[str]) -> None:
+        """Saves the arguments of `imgq` under a name."""
+        body = {"arguments": list(arguments)}
+        self.call("PUT", f"/v1/saved/{_quoted(name)}", body, usage=SEARCH_USAGE)
+
+    def forget(self, name: str) -> None:
+        """Removes what is saved under a name."""
+        self.call("DELETE", f"/v1/saved/{_quoted(name)}", usage=SEARCH_USAGE)
+
+    def completions(self) -> dict[str, list[str]]:
+        """What a shell may offer: {"tags", "saved"}."""
+        return self._json("GET", "/v1/completions")
+
     def picture(self, id: int) -> Result:
         """What is known of one picture."""
         return Result(as_object(self.call("GET", f"/v1/pictures/{int(id)}")))
@@ -322,6 +365,11 @@ def _batches(records: Iterable[dict[str, Any]], most: int = 100) -> Iterator[lis
         values += size
     if batch:
         yield batch
+
+
+def _quoted(name: str) -> str:
+    raw = os.fsencode(name)
+    return "".join(chr(b) if chr(b).isalnum() and b < 128 else f"%{b:02X}" for b in raw)
 
 
 def _paths(paths: Iterable[Path]) -> list[str | dict[str, str]]:

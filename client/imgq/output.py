@@ -76,6 +76,15 @@ def _json(body: bytes, terminal: bool) -> bytes:
     return _readable_json(json.dumps(json.loads(body), indent=2, ensure_ascii=False)) + b"\n"
 
 
+def json_text(value: object, terminal: bool) -> bytes:
+    """A value as JSON, indented and harmless where a person reads it."""
+    import json
+
+    if not terminal:
+        return json.dumps(value).encode("ascii") + b"\n"
+    return _readable_json(json.dumps(value, indent=2, ensure_ascii=False)) + b"\n"
+
+
 def _json_line(result: Result, terminal: bool) -> bytes:
     import json
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # Base64 makes it a third larger on the way; far more than any photo, far less than memory.
 EXAMPLE_BYTES = 64 * 1024 * 1024
 
+SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-")
+
 
 def number(text: str, what: str) -> float:
     """A finite number written in plain digits; UsageError naming `what` otherwise."""
@@ -317,6 +319,21 @@ def stars(text: str) -> int:
     if text not in ("-1", "0", "1", "2", "3", "4", "5"):
         raise UsageError(f"--rating: {text!r} is not a number of stars from 0 to 5 (-1: rejected)")
     return int(text)
+
+
+def quoted(arguments: list[str]) -> str:
+    """Arguments as one line that a shell reads as the same arguments."""
+    return " ".join(
+        argument
+        if argument and SAFE.issuperset(argument)
+        else "'" + argument.replace("'", "'\"'\"'") + "'"
+        for argument in arguments
+    )
+
+
+def typed(arguments: list[str]) -> str:
+    """A command line as the history shows it."""
+    return os.fsencode(quoted(arguments)).decode("utf-8", "replace")[:10_000]
 
 
 def near(text: str) -> list[float]:

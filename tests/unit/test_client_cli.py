@@ -115,6 +115,7 @@ def test_the_request_carries_what_was_typed(stand_in: StandIn) -> None:
     assert main(["sun", "-n", "3", "over", "--type", "png", "sea", "--timeout", "9"]) == 0
     (sent,) = stand_in.bodies("/v1/search")
     assert 8 < sent.pop("timeout_s") < 9
+    assert sent.pop("remember") == "sun -n 3 over --type png sea --timeout 9"
     assert sent == {"terms": [{"text": "sun over sea"}], "top": 3, "types": ["png"]}
 
 

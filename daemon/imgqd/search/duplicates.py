@@ -17,7 +17,7 @@ import numpy.typing as npt
 from imgqd.records import Ids, Vectors
 
 ALL_PAIRS = 4000
-IN_CELL = 250
+IN_CELL = 120
 CELLS_EACH = 2
 TRAINING = 20
 BLOCK = 1000

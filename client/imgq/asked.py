@@ -1,0 +1,193 @@
+"""The options about questions: what looks the same, what was asked, questions under a name.
+
+From what was typed to calls of `Client`, and from their answers to text. How a question itself is
+asked is cli.py's.
+"""
+
+from __future__ import annotations
+
+from imgq.arguments import Parsed, parse
+from imgq.errors import UsageError
+from imgq.options import TABLE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from imgq.client import Client
+
+OURS = frozenset({"save", "saved", "forget", "history", "duplicates", "threshold"})
+FOUND, NOTHING = 0, 1
+
+
+def run(parsed: Parsed, client: Client, *, terminal: bool) -> int:
+    """Does what one of these options asks for; returns the exit code. Raises UsageError."""
+    from imgq.output import write
+    from imgq.query import quoted
+
+    if "save" in parsed.one:
+        client.save(parsed.one["save"], typed_again(parsed))
+        return FOUND
+    if "forget" in parsed.one:
+        client.forget(parsed.one["forget"])
+        return FOUND
+    if parsed.one.get("history") == "clear":
+        client.clear_history()
+        return FOUND
+    if parsed.format not in (None, "list", "paths", "print0", "json"):
+        raise UsageError("this is shown as text, or with --json")
+    if "history" in parsed.one:
+        answer, key = client.history(_top(parsed, 20)), "questions"
+        lines = [_question(item, terminal) for item in answer[key]]
+    elif "saved" in parsed.flags:
+        answer, key = {"saved": client.saved()}, "saved"
+        lines = [f"@{item['name']}\t{quoted(item['arguments'])}" for item in answer[key]]
+    else:
+        answer, key = _duplicates(parsed, client), "groups"
+        if parsed.format == "print0":
+            write(b"\0".join(_group_nul(group) for group in answer[key]))
+            return FOUND if answer[key] else NOTHING
+        write(b"" if parsed.format == "json" else _groups(answer[key], terminal))
+        lines = []
+    if parsed.format == "json":
+        from imgq.output import json_text
+
+        write(json_text(answer, terminal))
+    elif lines:
+        from imgq.output import terminal_encoded
+        from imgq.terminal import harmless
+
+        shown = [harmless(line).replace("\\t", "  ") if terminal else line for line in lines]
+        write(b"".join(terminal_encoded(line + "\n") for line in shown))
+    return FOUND if answer[key] else NOTHING
+
+
+def _top(parsed: Parsed, otherwise: int) -> int:
+    from imgq.query import whole
+
+    return whole(parsed.one["top"], "-n", 1, 1000) if "top" in parsed.one else otherwise
+
+
+def _question(item: dict[str, Any], terminal: bool) -> str:
+    # A line is a question, whatever was in it.
+    typed = item["typed"].replace("\n", " ") if not terminal else item["typed"]
+    return f"{item['asked'][:16].replace('T', ' ')}\t{item['results']}\t{typed}"
+
+
+def _duplicates(parsed: Parsed, client: Client) -> dict[str, Any]:
+    from imgq.query import number
+
+    threshold = None
+    if "threshold" in parsed.one:
+        threshold = number(parsed.one["threshold"], "--threshold")
+        if not 0.5 <= threshold <= 1:
+            raise UsageError(f"--threshold: {parsed.one['threshold']} is not between 0.5 and 1")
+    if any(word.strip() for word in parsed.words):
+        raise UsageError("--duplicates takes no TEXT; narrow it with --in DIR")
+    timeout = number(parsed.one["timeout"], "--timeout") if "timeout" in parsed.one else 600.0
+    return client.duplicates(inside=parsed.all("in"), threshold=threshold, timeout=timeout)
+
+
+def _paths(group: dict[str, Any]) -> list[bytes]:
+    from imgq.answers import exact_path
+
+    return [exact_path(file) for file in group["files"]]
+
+
+def _group_nul(group: dict[str, Any]) -> bytes:
+    """An empty name stands between groups."""
+    return b"".join(path + b"\0" for path in _paths(group))
+
+
+def _groups(groups: list[dict[str, Any]], terminal: bool) -> bytes:
+    """A path a line and an empty line between groups; for a person with a heading."""
+    from imgq import terminal as screen
+    from imgq.output import terminal_encoded
+
+    told = []
+    coloured = terminal and screen.wants_colour()
+    for group in groups:
+        lines = b""
+        if terminal:
+            exact = group["kind"] == "exact"
+            heading = (
+                f"{len(group['files'])} copies"
+                if exact
+                else f"{len(group['files'])} alike ({group['similarity']:.3f})"
+            )
+            lines = terminal_encoded(screen.colour(heading, screen.BOLD, coloured) + "\n")
+        for path in _paths(group):
+            if terminal:
+                name = screen.harmless_bytes(screen.with_tilde(path))
+                lines += terminal_encoded(f"  {name}\n")
+            else:
+                lines += path + b"\n"
+        told.append(lines)
+    return b"\n".join(told)
+
+
+def typed_again(parsed: Parsed) -> list[str]:
+    """Arguments that mean the same wherever they are typed. Raises UsageError."""
+    from imgq.query import absolute
+
+    arguments = []
+    for option in TABLE:
+        if option.key in OURS:
+            continue
+        name = option.names[-1]
+        if option.key in parsed.flags:
+            arguments.append(name)
+        values = parsed.all(option.key) if option.repeat else [parsed.one.get(option.key)]
+        for value in values:
+            if value is None:
+                continue
+            if option.complete == "file" and (value == "-" or value.startswith("-^")):
+                raise UsageError(f"--save: standard input cannot be kept; name a file after {name}")
+            is_file = option.complete == "file" and not _is_named(value)
+            if option.complete == "dir" or is_file:
+                value = absolute(value)
+            arguments.append(f"{name}={value}")
+    if not arguments and not any(word.strip() for word in parsed.words):
+        raise UsageError("--save needs a question: imgq --save NAME TEXT")
+    try:
+        "".join([*arguments, *parsed.words]).encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError("--save: a name that is no valid UTF-8 cannot be kept") from None
+    return [*arguments, "--", *parsed.words]
+
+
+def _is_named(example: str) -> bool:
+    return example.lower().startswith(("http://", "https://", "id:"))
+
+
+def recalled(parsed: Parsed, client: Client) -> Parsed:
+    """`parsed` with what was saved under each @NAME; what is typed now wins."""
+    names = saved_names(parsed)
+    if not names:
+        return parsed
+    whole = Parsed()
+    for name in names:
+        _add(whole, parse(client.saved(name[1:])[0]["arguments"]))
+        parsed.words.remove(name)
+    _add(whole, parsed)
+    return whole
+
+
+def saved_names(parsed: Parsed) -> list[str]:
+    """The words @NAME that stand before `--`."""
+    arguments = parsed.typed
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return [
+        word
+        for word in arguments[:end]
+        if len(word) > 1 and word[0] == "@" and word in parsed.words
+    ]
+
+
+def _add(whole: Parsed, part: Parsed) -> None:
+    whole.words += part.words
+    whole.flags |= part.flags
+    whole.one.update(part.one)
+    for key, values in part.many.items():
+        whole.many.setdefault(key, []).extend(values)
+    whole.format = part.format or whole.format

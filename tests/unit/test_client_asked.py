@@ -1,0 +1,105 @@
+"""Duplicates, history and saved questions, typed against a real API with a small daemon behind it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from imgq import arguments, asked, cli
+from imgq.errors import UsageError
+from tests.unit.small_daemon import SmallDaemon, running
+
+Captured = pytest.CaptureFixture[bytes]
+
+
+@pytest.fixture
+def small(tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallDaemon]:
+    home = os.path.join(tmp_path, "home")
+    monkeypatch.setenv("IMGQ_HOME", home)
+    monkeypatch.setenv("IMGQ_NO_SPAWN", "1")
+    monkeypatch.delenv("IMGQ_SOCKET", raising=False)
+    with running(home) as daemon:
+        yield daemon.daemon
+
+
+def typed(*words: str) -> int:
+    return cli.main(list(words))
+
+
+def test_duplicates_are_groups_of_exact_paths(small: SmallDaemon, capfdbinary: Captured) -> None:
+    assert typed("--duplicates", "--in", "/photos", "--threshold", "0.9") == 0
+    assert capfdbinary.readouterr().out == b"/photos/caf\xe9.jpg\n/photos/\x1b[2Jcopy.jpg\n"
+    assert small.requests[-1] == {"in": ["/photos"], "threshold": 0.9}
+    assert typed("--duplicates", "-0") == 0
+    assert capfdbinary.readouterr().out == b"/photos/caf\xe9.jpg\0/photos/\x1b[2Jcopy.jpg\0"
+    assert typed("--duplicates", "--json") == 0
+    group = json.loads(capfdbinary.readouterr().out)["groups"][0]
+    assert (group["kind"], len(group["files"])) == ("exact", 2)
+
+
+def test_on_a_terminal_no_name_is_obeyed(small: SmallDaemon, capfdbinary: Captured) -> None:
+    from imgq.client import Client
+
+    for options in (["--duplicates"], ["--history"], ["--history", "--json"]):
+        assert asked.run(arguments.parse(options), Client(), terminal=True) == 0
+        out = capfdbinary.readouterr().out
+        assert b"\x1b[2J" not in out
+        assert b"[2J" in out
+
+
+def test_a_saved_question_is_asked_again_with_more(
+    small: SmallDaemon, capfdbinary: Captured
+) -> None:
+    assert typed("--save", "cats", "two", "cats", "-n", "7", "--like", "id:3", "--scores") == 0
+    assert typed("@cats", "asleep", "-n", "3") == 0
+    request = small.requests[-1]
+    assert request["terms"] == [{"text": "two cats asleep"}, {"id": 3}]
+    assert request["top"] == 3
+    assert b"\t" in capfdbinary.readouterr().out
+    assert typed("--saved") == 0
+    assert capfdbinary.readouterr().out.startswith(b"@cats\t")
+    assert typed("--forget", "cats") == 0
+    assert typed("@cats") == 2
+    assert typed("--", "@cats") == 0
+    assert small.requests[-1]["terms"] == [{"text": "@cats"}]
+
+
+def test_folders_of_a_saved_question_stay_where_they_were() -> None:
+    kept = asked.typed_again(arguments.parse(["--in", ".", "--after=2024", "sea"]))
+    assert kept[0].startswith("--in=/") and kept[1:] == ["--after=2024", "--", "sea"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--save", "x"],
+        ["--save", "x", "--like", "-"],
+        ["--duplicates", "cat"],
+        ["--duplicates", "--threshold", "2"],
+        ["--duplicates", "--csv"],
+    ],
+)
+def test_what_makes_no_sense_is_wrong_usage(
+    small: SmallDaemon, words: list[str], capfdbinary: Captured
+) -> None:
+    assert typed(*words) == 2
+    assert b"imgq: " in capfdbinary.readouterr().err
+
+
+def test_what_was_typed_is_kept_as_a_shell_reads_it(small: SmallDaemon) -> None:
+    assert typed("it's", "a cat", "-n3") == 0
+    assert small.requests[-1]["remember"] == "'it'\"'\"'s' 'a cat' -n3"
+
+
+def test_history_is_shown_and_cleared(small: SmallDaemon, capfdbinary: Captured) -> None:
+    assert typed("--history", "-n", "5") == 0
+    assert capfdbinary.readouterr().out.startswith(b"2024-01-01 00:00\t2\tcat ")
+    assert typed("--history=clear") == 0
+
+
+def test_a_name_that_is_no_text_is_refused() -> None:
+    with pytest.raises(UsageError):
+        asked.typed_again(arguments.parse(["caf\udce9"]))
