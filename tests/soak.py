@@ -137,6 +137,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=200, help="the most there will be")
+    parser.add_argument("--between", type=float, default=4, help="at most so many seconds a round")
     parser.add_argument("--keep", help="where to copy the library to after a failure")
     options = parser.parse_args()
     models = tempfile.mkdtemp(prefix="imgq-models-")
@@ -149,7 +150,7 @@ def main() -> int:
             soak = Soak(home, options.seed)
             home.start(home.photos)
             while time.monotonic() - started < options.minutes * 60 and not failures:
-                until = time.monotonic() + soak.random.uniform(0.2, 4)
+                until = time.monotonic() + soak.random.uniform(0.05, options.between)
                 while time.monotonic() < until:
                     soak.change()
                     time.sleep(soak.random.choice((0, 0, 0.001, 0.01, 0.05)))
