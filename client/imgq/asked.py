@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from imgq.client import Client
 
-OURS = frozenset({"save", "saved", "forget", "history", "duplicates", "threshold"})
+OURS = frozenset({"completions", "save", "saved", "forget", "history", "duplicates", "threshold"})
 FOUND, NOTHING = 0, 1
 
 
@@ -25,6 +25,9 @@ def run(parsed: Parsed, client: Client, *, terminal: bool) -> int:
     from imgq.output import write
     from imgq.query import quoted
 
+    if "completions" in parsed.one:
+        write(_completions(parsed.one["completions"], client))
+        return FOUND
     if "save" in parsed.one:
         client.save(parsed.one["save"], typed_again(parsed))
         return FOUND
@@ -60,6 +63,23 @@ def run(parsed: Parsed, client: Client, *, terminal: bool) -> int:
         shown = [harmless(line).replace("\\t", "  ") if terminal else line for line in lines]
         write(b"".join(terminal_encoded(line + "\n") for line in shown))
     return FOUND if answer[key] else NOTHING
+
+
+def _completions(kind: str, client: Client) -> bytes:
+    """What a shell may offer, one a line. Nothing is started or waited for."""
+    from imgq.answers import exact_path
+    from imgq.errors import ClientError
+
+    client.spawn, client.timeout = False, 2.0
+    try:
+        if kind == "folders":
+            items = [exact_path(folder) for folder in client.folders()]
+        else:
+            items = [item.encode() for item in client.completions()[kind]]
+    except ClientError:
+        return b""
+    # A name with a line break or a control character cannot be offered.
+    return b"".join(i + b"\n" for i in items if not any(b < 32 or b == 127 for b in i))
 
 
 def _top(parsed: Parsed, otherwise: int) -> int:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FOUND, NOTHING, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 4, 130
 PLACES = ("copy-to", "link-to")
 SAYING = frozenset(option.key for option in TABLE if option.group == SAY)
-ASKED = frozenset({"duplicates", "history", "save", "saved", "forget"})
+ASKED = frozenset({"completions", "duplicates", "history", "save", "saved", "forget"})
 NO_FOLDERS = "no folder is watched yet; start with: imgq --watch ~/Pictures TEXT"
 
 

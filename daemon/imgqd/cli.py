@@ -19,6 +19,7 @@ from imgq.errors import ClientError
 from imgqd import __version__
 from imgqd.commands import (
     asking,
+    completing,
     describing,
     following,
     logs,
@@ -74,6 +75,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("relocate", moving.relocate, moving.relocate_options),
     Command("service", service.service, service.service_options),
     Command("config", machine.config, asking.json_option),
+    Command("completion", completing.completion, completing.completion_options),
     Command("token", machine.token, machine.token_options),
 )
 
