@@ -33,7 +33,7 @@ def test_the_order_is_that_of_the_formula() -> None:
     scores = np.sort(np.random.default_rng(5).random(40))[::-1]
     wanted = (scores - scores.min()) / (scores.max() - scores.min())
     alike = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
-    alike = (alike - alike.min()) / (1 - alike.min())
+    alike = np.maximum((alike - np.median(alike)) / (1 - np.median(alike)), 0)
     taken = [int(np.argmax(wanted))]
     while len(taken) < 40:
         rest = [i for i in range(40) if i not in taken]

@@ -4,8 +4,9 @@ After Carbonell and Goldstein (SIGIR 1998): the next result is the one with the 
 
     BALANCE * score - (1 - BALANCE) * (its greatest likeness to a result that was taken before)
 
-Scores and likenesses are each stretched to 0..1 within the block, because a text's cosine with
-pictures and one between pictures are on different scales.
+Both are stretched to 0..1 within the block, because a text's cosine with pictures and one between
+pictures are on different scales: scores from the lowest to the highest, likenesses from what two
+results usually have (the median) to 1, so that only being more alike than usual counts.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def _block(scores: Scores, vectors: Vectors) -> npt.NDArray[np.int64]:
     count = len(scores)
     wanted = _stretched(np.asarray(scores, dtype=np.float64))
     alike = (vectors @ vectors.T).astype(np.float64)
-    low = float(alike.min())
-    alike = (alike - low) / max(1.0 - low, 1e-9)
+    usual = float(np.median(alike))
+    alike = np.maximum((alike - usual) / max(1.0 - usual, 1e-9), 0.0)
     order = np.zeros(count, np.int64)
     left = np.ones(count, dtype=bool)
     worst = np.zeros(count)
