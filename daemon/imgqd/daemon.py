@@ -77,6 +77,7 @@ class Daemon:
             max_pixels=settings.integer("max_pixels"),
             memory_mb=settings.integer("decode_memory_mb"),
             min_side=settings.integer("min_side"),
+            nice=settings.integer("nice"),
         )
         # Questions do not wait behind the indexing of a thousand photos.
         self.query_decoder = DecoderPool(

@@ -350,6 +350,7 @@ class ModelRoom:
             threads=self._threads,
             idle_unload_s=self._settings.number("idle_unload_s"),
             batch=self._settings.integer("batch"),
+            nice=self._settings.integer("nice"),
         )
 
     def _encoding(self, artifact: Artifact, model_id: int, encoder: ImageEncoder) -> Encoding:

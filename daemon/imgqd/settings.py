@@ -91,6 +91,9 @@ TABLE: tuple[Setting, ...] = (
     Setting("decode_memory_mb", 2048, "memory limit of a decoder process", minimum=128),
     Setting("workers", 0, "decoder processes; 0 is one for each core, at most 16", minimum=0),
     Setting("threads", 0, "threads of the image encoder; 0 is one for each core", minimum=0),
+    Setting(
+        "nice", 10, "how far the priority of indexing is lowered (0 not at all, to 19)", minimum=0
+    ),
     Setting("on_battery", "pause", "what indexing does on battery power", choices=("pause", "run")),
     Setting("batch", 16, "pictures encoded at once on a CPU", minimum=1),
     Setting(

@@ -46,7 +46,7 @@ class TowerProcess:
     """One tower of a model in a child process. Not thread-safe: its owner holds a lock."""
 
     def __init__(
-        self, artifact: Artifact, *, tower: str, device: str, threads: int, background: bool
+        self, artifact: Artifact, *, tower: str, device: str, threads: int, nice: int = 0
     ) -> None:
         self._artifact = artifact
         self._order = {
@@ -54,7 +54,7 @@ class TowerProcess:
             "tower": tower,
             "device": device,
             "threads": threads,
-            "background": background,
+            "nice": nice,
         }
         self._child: subprocess.Popen[bytes] | None = None
         self._errors: BinaryIO | None = None
@@ -176,17 +176,25 @@ class ImageEncoder:
     """Pictures to vectors of one model. Thread-safe; one batch is encoded at a time."""
 
     def __init__(
-        self, artifact: Artifact, *, device: str, threads: int, idle_unload_s: float, batch: int
+        self,
+        artifact: Artifact,
+        *,
+        device: str,
+        threads: int,
+        idle_unload_s: float,
+        batch: int,
+        nice: int = 10,
     ) -> None:
         """`device`: auto, cpu, cuda or mps. `threads` 0 is one for each core. Starts nothing yet.
 
         `batch` bounds how many pictures are encoded at once on a CPU; a GPU takes at least 64.
+        `nice` is how far the priority of the child is lowered.
         """
         self.artifact = artifact
         self._batch = max(1, batch)
         self._idle_s = idle_unload_s
         self._process = TowerProcess(
-            artifact, tower="image", device=device, threads=threads or cores(), background=True
+            artifact, tower="image", device=device, threads=threads or cores(), nice=nice
         )
         self._lock = threading.Lock()
         self._wake = threading.Condition()

@@ -117,9 +117,8 @@ def main() -> int:
     if received is None:
         return 0
     order, _ = received
-    if order["background"]:
-        with contextlib.suppress(AttributeError, OSError):
-            os.nice(10)
+    with contextlib.suppress(AttributeError, OSError):
+        os.nice(int(order["nice"]))
     try:
         run, device = load(order)
     except ModelError as error:

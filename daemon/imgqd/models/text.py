@@ -163,9 +163,7 @@ class _Child:
     def __init__(self, artifact: Artifact, threads: int) -> None:
         from imgqd.models.image import TowerProcess
 
-        self._process = TowerProcess(
-            artifact, tower="text", device="cpu", threads=threads, background=False
-        )
+        self._process = TowerProcess(artifact, tower="text", device="cpu", threads=threads)
 
     def run(self, tokens: Tokens) -> Vectors:
         return self._process.run(tokens)
