@@ -25,9 +25,9 @@ MEASURED = {"builtin": "off", "builtin:conse": "off"}
 TEMPLATES = ("a photo of {}", "a picture of {}", "a photo of a {}", "{} in a photograph")
 # So many of the nearest phrases, when they stand so many deviations above the others.
 NEAREST = 3
-DEVIATIONS = 3.5
+DEVIATIONS = 4.5
 # How much a variation counts beside what was asked, before its likeness.
-SHARE = 0.5
+SHARE = 0.15
 WAIT_S = 30.0
 
 
