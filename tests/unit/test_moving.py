@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from imgqd.errors import DatabaseError, ImgqError, NotFoundError, UsageError
-from imgqd.library.identity import signature_of
 from imgqd.library.commit import Failed, New, commit
-from imgqd.library.identity import identify
+from imgqd.library.identity import identify, signature_of
 from imgqd.library.moving import back_up, read_backup, relocate, restore
 from imgqd.library.store import Store
 from imgqd.records import Job, Metadata

@@ -119,7 +119,8 @@ class Database:
                 with self._writer:
                     self._writer.execute(migration)
                     self._writer.pragma("user_version", step)
-                log.info("library migrated", schema=step)
+                if tables:
+                    log.info("library migrated", schema=step)
 
     def _read_reserved(self) -> int:
         try:
