@@ -15,7 +15,7 @@ HOSTILE = {
     "text.jpg": (hostile_files.text, "unsupported"),
     "empty.jpg": (bytes, "corrupt"),
     "hangs.jpg": (hostile_files.slow_jpeg, "timeout"),
-    "crashes.cr3": (hostile_files.crashing_raw, "crashed"),
+    "crashes.nef": (hostile_files.crashing_raw, "crashed"),
 }
 
 
@@ -47,10 +47,10 @@ def test_a_thousand_files_with_hostile_ones_among_them(tiny_home: Home) -> None:
     home.sync()
     attempts = {os.path.basename(os.fsdecode(path)): count for path, count in _attempts(home)}
     assert set(attempts.values()) == {1}
-    assert home.imgqd("retry", home.path("crashes.cr3")).returncode == 0
+    assert home.imgqd("retry", home.path("crashes.nef")).returncode == 0
     home.sync()
     again = {os.path.basename(os.fsdecode(path)): count for path, count in _attempts(home)}
-    assert again == {**attempts, "crashes.cr3": 2}
+    assert again == {**attempts, "crashes.nef": 2}
 
     photographs.save("coffee", home.path("text.jpg"))
     home.sync()
