@@ -301,7 +301,10 @@ class Operations(Asking, Describing):
         self._searcher.warm(serving)
         answer = self._searcher.search(query, serving)
         texts = [str(term.value) for term in query.terms if term.kind == "text"]
-        self._daemon.usage.answered(time.perf_counter() - started, texts)
+        took = time.perf_counter() - started
+        self._daemon.usage.answered(took, texts)
+        if self._daemon.settings.flag("log_queries"):
+            log.info("a search", texts=texts, found=len(answer.hits), took_ms=round(took * 1000, 1))
         self.remember(request.get("remember"), len(answer.hits))
         return answer.to_json(
             model=serving.artifact.id,
