@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from imgq import arguments, asked, cli
 from imgq.errors import UsageError
+from tests.unit.client_process import environment, run_in_terminal
 from tests.unit.small_daemon import SmallDaemon, running
 
 Captured = pytest.CaptureFixture[bytes]
@@ -48,6 +50,28 @@ def test_on_a_terminal_no_name_is_obeyed(small: SmallDaemon, capfdbinary: Captur
         out = capfdbinary.readouterr().out
         assert b"\x1b[2J" not in out
         assert b"[2J" in out
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--duplicates"], ["--duplicates", "--json"], ["--history"], ["--saved"]],
+    ids=" ".join,
+)
+def test_in_a_real_terminal_only_our_own_colours_are_escapes(
+    small: SmallDaemon, options: list[str]
+) -> None:
+    small.kept["odd"] = ["\x1b]0;owned\x07", "--", "cat"]
+    environ = environment(
+        IMGQ_HOME=os.environ["IMGQ_HOME"],
+        IMGQ_NO_SPAWN="1",
+        TERM="xterm-256color",
+        LC_ALL="C.UTF-8",
+    )
+    output, code = run_in_terminal(*options, environ=environ)
+    assert code == 0
+    text = re.sub(rb"\x1b\[[0-9;]*m", b"", output).decode()
+    assert all(character.isprintable() or character == "\n" for character in text), text
+    assert "x1b" in text or "u001b" in text
 
 
 def test_a_saved_question_is_asked_again_with_more(
