@@ -127,6 +127,9 @@ def serve(
         terminal=None if quiet or sys.stderr is None else sys.stderr,
     )
     logs.catch_uncaught()
+    # A product of small matrices on several threads costs more than it saves: OpenBLAS's threads
+    # spin for 30 ms after each. It reads this when numpy is imported, which is now.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from imgqd.daemon import Daemon
 
     try:
