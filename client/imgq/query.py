@@ -231,13 +231,15 @@ def folder_values(paths: Iterable[str]) -> list[str | dict[str, str]]:
     """Folders as the API takes them: as typed and, where links make it differ, as resolved."""
     values = []
     for path in paths:
-        typed = absolute(path)
-        values.append(path_value(typed))
         try:
+            typed = absolute(path)
+            values.append(path_value(typed))
             # Of what was typed: abspath has already taken out `..`, which links can make wrong.
             resolved = os.path.realpath(path if os.path.lexists(path) else typed)
         except OSError:
             continue
+        except ValueError:
+            raise UsageError(f"--in: {path!r} cannot be the name of a folder") from None
         if resolved != typed:
             values.append(path_value(resolved))
     return values
