@@ -1,0 +1,1 @@
+"""What imgq is measured against; see docs/performance.md."""

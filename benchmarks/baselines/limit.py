@@ -1,0 +1,59 @@
+"""What the machine can do at best: the towers alone on ready input, and reading memory once.
+
+`python limit.py ARTIFACT THREADS BATCH SECONDS`: the image tower in onnxruntime on batches that are ready
+in memory, with the options that suit it best; then the text tower alone. Prints JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import numpy as np
+import onnxruntime
+
+from imgqd.models.artifact import open_artifact
+
+
+def session(path: str, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def image(artifact: str, threads: int, batch: int, seconds: float) -> dict[str, float]:
+    """Pictures a second, and processor seconds a picture."""
+    found = open_artifact(artifact)
+    tower = session(found.file("image.onnx"), threads)
+    side = found.preprocess.height
+    generator = np.random.default_rng(1)
+    pixels = generator.integers(0, 256, (batch, side, side, 3), dtype=np.uint8)
+    name = tower.get_inputs()[0].name
+    tower.run(None, {name: pixels})
+    started, used, done = time.perf_counter(), time.process_time(), 0
+    while time.perf_counter() - started < seconds:
+        tower.run(None, {name: pixels})
+        done += batch
+    wall, cpu = time.perf_counter() - started, time.process_time() - used
+    return {"pictures": done, "seconds": wall, "cpu_seconds": cpu}
+
+
+def text(artifact: str, threads: int) -> dict[str, float]:
+    """Milliseconds of one text, ready as tokens."""
+    tower = session(open_artifact(artifact).file("text.onnx"), threads)
+    tokens = np.zeros((1, 12), dtype=np.int64)
+    tokens[0, :6] = 49406, 320, 1929, 530, 518, 49407
+    times = []
+    for _ in range(30):
+        started = time.perf_counter()
+        tower.run(None, {tower.get_inputs()[0].name: tokens})
+        times.append((time.perf_counter() - started) * 1e3)
+    return {"text_ms": sorted(times)[15]}
+
+
+if __name__ == "__main__":
+    where, threads, batch, seconds = sys.argv[1:5]
+    answer = image(where, int(threads), int(batch), float(seconds))
+    print(json.dumps({**answer, **text(where, int(threads))}))

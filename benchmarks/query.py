@@ -1,0 +1,118 @@
+"""How long `imgq TEXT` takes from start to exit, beside what a bare interpreter takes.
+
+`python benchmarks/query.py --counts 100000,1000000`: a warm daemon on a library of each size, every
+question another one; bare interpreter, client and library calls take turns in the same run. Also the size of the
+database, `imgq --version`, and what the answer took inside the daemon.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from typing import Any
+
+from common import Figure, Running, cpu_seconds, machine, middle, model_of, parser, report, timed
+from library import library
+from vectors import PHRASES
+
+# Above a bare interpreter's start, in ms: median, 95th percentile.
+LABELS = {"median": "median", "p95": "95th percentile"}
+TARGETS = {100_000: (40.0, 80.0), 1_000_000: (60.0, 120.0)}
+
+
+def questions(number: int) -> list[str]:
+    """Texts that all differ, so that nothing is answered from a cache."""
+    return [f"{PHRASES[i % len(PHRASES)]} {i // len(PHRASES) + 1}" for i in range(number)]
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--counts", default="100000,1000000")
+    options.add_argument("--queries", type=int, default=100)
+    args = options.parse_args()
+    before = machine()
+    figures: list[Figure] = []
+    details: dict[str, Any] = {}
+    for count in map(int, args.counts.split(",")):
+        figures += measure(args, count, details)
+    figures.append(version(args, details))
+    report(args, figures, details, before)
+
+
+def measure(args: Any, count: int, details: dict[str, Any]) -> list[Figure]:
+    home = library(args, count)
+    size = os.path.getsize(os.path.join(home, "library.db")) / count
+    running = Running(home, args, model=model_of(args))
+    running.start()
+    times: dict[str, list[float]] = {}
+
+    def add(name: str, seconds: float) -> None:
+        times.setdefault(name, []).append(seconds * 1e3)
+
+    try:
+        running.client.sync()
+        running.imgq("-l", "a first question")
+        for text in questions(args.queries):
+            bare = timed([sys.executable, "-I", "-c", "pass"])
+            add("bare interpreter", bare.wall)
+            add("bare interpreter, processor time", bare.cpu)
+            before = cpu_seconds(running.pid)
+            whole = running.imgq("-l", text)
+            add("imgq process", whole.wall)
+            add("imgq process, processor time", whole.cpu)
+            add("daemon for it, processor time", cpu_seconds(running.pid) - before)
+            started = time.perf_counter()
+            answer = running.client.search(f"{text} again")
+            add("imgq.Client", time.perf_counter() - started)
+            add("in the daemon", float(answer.took_ms) / 1e3)
+    finally:
+        running.stop()
+    found = {name: middle(values) for name, values in times.items()}
+    details[f"{count} pictures, ms"] = found
+    means = {name: round(statistics.mean(values), 2) for name, values in times.items()}
+    details[f"{count} pictures, mean ms"] = means
+    whole_ms, plain = found["imgq process"], found["bare interpreter"]
+    beyond = sum(means[f"{name}, processor time"] for name in ("imgq process", "daemon for it"))
+    beyond -= means["bare interpreter, processor time"]
+    limits = TARGETS.get(count, TARGETS[1_000_000])
+    return [
+        *(
+            Figure(
+                f"imgq TEXT, {count:,} pictures, beyond a bare interpreter, {label}",
+                whole_ms[key] - plain[key],
+                "ms",
+                limit,
+                note=f"{whole_ms[key]:.0f} ms; the interpreter alone {plain[key]:.0f} ms",
+            )
+            for (key, label), limit in zip(LABELS.items(), limits, strict=True)
+        ),
+        Figure(
+            f"the same in processor time, client and daemon, {count:,} pictures, mean",
+            beyond,
+            "ms",
+            limits[0],
+        ),
+        Figure(f"database, {count:,} pictures", size / 1000, "KB a picture", 1.6),
+    ]
+
+
+def version(args: Any, details: dict[str, Any]) -> Figure:
+    """`imgq --version` beside `python3 -c pass`, both with the same site-packages."""
+    program = os.path.join(os.path.dirname(sys.executable), "imgq")
+    plain, told = [], []
+    for _ in range(args.queries):
+        plain.append(timed([sys.executable, "-c", "pass"]))
+        told.append(timed([program, "--version"]))
+    details["version, ms"] = {
+        f"{name}{label}": middle([getattr(took, kind) * 1e3 for took in found])
+        for name, found in (("python3 -c pass", plain), ("imgq --version", told))
+        for kind, label in (("wall", ""), ("cpu", ", processor time"))
+    }
+    ratio = middle([t.wall for t in told])["median"] / middle([t.wall for t in plain])["median"]
+    return Figure("imgq --version against python3 -c pass", ratio, "times", 1.6)
+
+
+if __name__ == "__main__":
+    main()
