@@ -93,6 +93,7 @@ def _operation(
         }
     return operation
 
+
 _NAME: dict[str, Any] = {
     "name": "name",
     "in": "path",

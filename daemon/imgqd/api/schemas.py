@@ -409,7 +409,7 @@ ANSWERS: dict[str, Schema] = {
             "words_kept": boolean("setting count_words"),
         }
     ),
-    "Forgotten": answer({"forgotten": integer("how many words there were")}),
+    "Forgotten": answer({"forgotten": integer("how many there were")}),
     "Stopping": answer({"stopping": boolean()}),
     "Duplicates": answer(
         {
@@ -450,13 +450,10 @@ ANSWERS: dict[str, Schema] = {
     "Saved": answer(
         {
             "saved": listed(
-                answer(
-                    {"name": text(), "arguments": listed(text()), "saved": text("ISO 8601")}
-                )
+                answer({"name": text(), "arguments": listed(text()), "saved": text("ISO 8601")})
             )
         }
     ),
-    "Forgotten": answer({"forgotten": integer("how many")}),
     "Completions": answer({"tags": listed(text()), "saved": listed(text())}),
 }
 
