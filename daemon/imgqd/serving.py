@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -213,7 +214,7 @@ class ModelRoom:
             with self._condition:
                 self.work = Work()
                 self._condition.notify_all()
-                self._condition.wait_for(lambda: self._wanted(request), retry)
+                self._condition.wait_for(partial(self._wanted, request), retry)
 
     def _wanted(self, seen: int) -> bool:
         return self._request != seen or self._catch_up or self._stopping
