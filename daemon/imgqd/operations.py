@@ -19,11 +19,13 @@ from imgqd.library.commit import Changes
 from imgqd.library.identity import identify
 from imgqd.library.moving import relocate
 from imgqd.library.store import is_below
+from imgqd.models.coverage import MOSTLY_UNKNOWN
 from imgqd.models.spec import parse_spec
 from imgqd.pausing import BY_BATTERY
 from imgqd.process import memory_bytes
 from imgqd.records import Picture, Problem
 from imgqd.search.query import Searcher, parse_request
+from imgqd.serving import Serving
 from imgqd.settings import TABLE
 from imgqd.thumbnails import Thumbnails
 from imgqd.verify import verify_library
@@ -40,6 +42,7 @@ class Operations(Asking, Describing):
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self._store = daemon.store
+        self._language: str | None = None
         self._searcher = Searcher(
             daemon.store,
             decoder=daemon.query_decoder,
@@ -132,6 +135,7 @@ class Operations(Asking, Describing):
             "device": serving.image.device if serving else None,
             "fallback": room.fallback,
             "available": room.available,
+            "language": self._language,
             "error": room.error,
         }
 
@@ -301,6 +305,7 @@ class Operations(Asking, Describing):
         self._searcher.warm(serving)
         answer = self._searcher.search(query, serving)
         texts = [str(term.value) for term in query.terms if term.kind == "text"]
+        self._note_language(texts, serving)
         took = time.perf_counter() - started
         self._daemon.usage.answered(took, texts)
         if self._daemon.settings.flag("log_queries"):
@@ -311,6 +316,16 @@ class Operations(Asking, Describing):
             took_ms=(time.perf_counter() - started) * 1000,
             generation=self._store.generation,
             indexing=bool(self._store.pending()) or bool(self._daemon.models.work.stage),
+        )
+
+    def _note_language(self, texts: list[str], serving: Serving) -> None:
+        """Keeps for `status` that the last question was mostly outside the model's vocabulary."""
+        unknown = [text for text in texts if serving.text.coverage(text) < MOSTLY_UNKNOWN]
+        self._language = (
+            f"the last question, {unknown[0][:80]!r}, is mostly outside the vocabulary of"
+            f" {serving.artifact.spec}; docs/builtin-model.md names multilingual models"
+            if unknown
+            else None
         )
 
     def _sync_first(self, request: dict[str, Any]) -> None:
@@ -336,7 +351,9 @@ class Operations(Asking, Describing):
         if hit is None:
             raise NotFoundError(f"there is no picture {picture_id}")
         told = hit.to_json()
-        return {key: value for key, value in told.items() if key not in ("rank", "score", "relevance")}
+        return {
+            key: value for key, value in told.items() if key not in ("rank", "score", "relevance")
+        }
 
     def _known(self, picture_id: int) -> Picture:
         picture = self._store.pictures([picture_id]).get(picture_id)

@@ -150,6 +150,14 @@ def test_names_that_are_not_text_come_back_exactly(album: Home) -> None:
     assert "�" in raw[0]["path"]
 
 
+def test_status_says_that_a_question_is_in_another_language(album: Home) -> None:
+    album.names("ein Sonnenuntergang über dem Meer")
+    assert "vocabulary" in album.status()["model"]["language"]
+    assert b"vocabulary" in album.imgqd("status").stdout
+    album.names("a sunset over the sea")
+    assert album.status()["model"]["language"] is None
+
+
 def test_exit_codes(album: Home) -> None:
     assert album.imgq("a cat").returncode == 0
     assert album.imgq("--min-score", "0.9999", "a cat").returncode == 1

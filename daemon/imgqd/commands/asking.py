@@ -251,7 +251,9 @@ def model_lines(found: dict[str, Any]) -> list[str]:
             f"{found['spec']}: {found['id']}, {found.get('dim')} numbers a picture, "
             f"{found.get('runtime')} on {found.get('device')}"
         ]
-    lines += [str(found[key]) for key in ("fallback", "available", "error") if found.get(key)]
+    lines += [
+        str(found[key]) for key in ("fallback", "available", "language", "error") if found.get(key)
+    ]
     return lines
 
 
