@@ -42,6 +42,7 @@ from imgqd.settings import Settings
 log = structlog.get_logger("daemon")
 
 HOUSEKEEPING_S = 600.0
+SWITCH_S = 0.0001
 # Not 0: a service manager starts the daemon again, which moves the damaged library aside.
 DAMAGED_EXIT = 4
 
@@ -147,6 +148,9 @@ class Daemon:
         self, folders: Sequence[bytes] = (), *, on_ready: Callable[[], None] = lambda: None
     ) -> int:
         """Serves until SIGTERM, SIGINT or a stop request; returns the exit code."""
+        # A search changes threads a dozen times; each time it may wait this long for the lock of the
+        # interpreter while a large body is read (measured by benchmarks/attack.py).
+        sys.setswitchinterval(SWITCH_S)
         return asyncio.run(self._run(folders, on_ready))
 
     async def _run(self, folders: Sequence[bytes], on_ready: Callable[[], None]) -> int:

@@ -230,3 +230,15 @@ def test_folders_in_sql_are_prefixes_of_whole_names() -> None:
         rows = connection.execute(f"SELECT path FROM directories WHERE {condition}", bindings)
         assert {row[0] for row in rows} == {b"/p/a", b"/p/a/b", b"/q\xff/\x00", b"/q\xff"}
     assert all(filters.shows(os.path.join(path, b"x")) for path in (b"/p/a/b", b"/q\xff"))
+
+
+def test_as_many_folders_as_a_request_may_name_are_taken_by_sqlite() -> None:
+    many = [f"/photos/{number:04}" for number in range(1000)]
+    condition, bindings = parsed(**{"in": many}).folders_sql("d.path")
+    connection = apsw.Connection(":memory:")
+    connection.execute("CREATE TABLE d (path BLOB)")
+    connection.executemany(
+        "INSERT INTO d VALUES (?)", [(b"/photos/0999/a",), (b"/photos",), (b"/photos/09990",)]
+    )
+    found = connection.execute(f"SELECT path FROM d WHERE {condition}", bindings).fetchall()
+    assert found == [(b"/photos/0999/a",)]

@@ -318,7 +318,7 @@ class Api:
         body = await self.bodies.read(request, limit)
         if len(body) <= PARSE_INLINE:
             return _parse(body, name)
-        return await self.lanes.search.run(_parse, body, name)
+        return await self.lanes.parsing.run(_parse, body, name)
 
 
 def _parse(body: bytearray, name: str) -> Any:

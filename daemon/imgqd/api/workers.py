@@ -75,6 +75,8 @@ class Lanes:
 
     def __init__(self) -> None:
         self.search = Lane("search", threads=4, waiting=64)
+        # One at a time: what is parsed here is large, and holds the interpreter's lock.
+        self.parsing = Lane("parsing", threads=1, waiting=64)
         self.control = Lane("control", threads=4, waiting=64)
         self.pictures = Lane("pictures", threads=4, waiting=512)
         # What sleeps most of the time: sync, and searches that wait for it.
@@ -83,7 +85,7 @@ class Lanes:
         self.slow = Lane("slow", threads=8, waiting=32)
 
     def close(self) -> None:
-        for lane in (self.search, self.control, self.pictures):
+        for lane in (self.search, self.parsing, self.control, self.pictures):
             lane.close()
         self.interrupt()
 

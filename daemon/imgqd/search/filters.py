@@ -184,7 +184,7 @@ class Filters:
         for folder in self.folders:
             parts.append(f"({directory} = ? OR {directory} >= ? AND {directory} < ?)")
             bindings += [folder, *below(folder)]
-        return f"({' OR '.join(parts)})" if parts else "1", bindings
+        return _any_of(parts) if parts else "1", bindings
 
     def to_json(self, given: dict[str, Any]) -> dict[str, Any]:
         """The filters as they were given, for the answer's `query`."""
@@ -198,6 +198,14 @@ class Filters:
         if self.types:
             told["types"] = list(self.types)
         return told
+
+
+def _any_of(conditions: list[str]) -> str:
+    """The conditions joined by OR, as a tree: SQLite takes no expression deeper than 1000."""
+    if len(conditions) == 1:
+        return conditions[0]
+    middle = len(conditions) // 2
+    return f"({_any_of(conditions[:middle])} OR {_any_of(conditions[middle:])})"
 
 
 def _has(picture: Picture, key: str, value: str) -> bool:
