@@ -159,8 +159,11 @@ def pss(pid: int) -> int:
 
 
 def rss(pid: int) -> int:
-    """Resident bytes of one process."""
-    return int(psutil.Process(pid).memory_info().rss)
+    """Resident bytes of one process. Raises SystemExit when it is not there any more."""
+    process = psutil.Process(pid)
+    if process.status() == psutil.STATUS_ZOMBIE:
+        raise SystemExit(f"process {pid} has ended; nothing was measured")
+    return int(process.memory_info().rss)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +265,11 @@ class Running:
                 raise SystemExit(f"the daemon ended; see {self.home}/benchmark.out")
             try:
                 self.client.search("warm", top=1, timeout=600)
-                return time.perf_counter() - started
+                took = time.perf_counter() - started
+                # Another benchmark's daemon on the same home would answer as well.
+                if self.client.status()["pid"] != self.process.pid:
+                    raise SystemExit(f"another daemon runs on {self.home}; end it first")
+                return took
             except imgq.ClientError:
                 time.sleep(0.005)
 

@@ -35,6 +35,7 @@ from imgqd.commands.common import (
 )
 from imgqd.errors import AlreadyRunningError, ImgqError
 from imgqd.lock import InstanceLock, holder, is_held, wait_until_free
+from imgqd.process import spare_memory
 from imgqd.settings import TABLE, Settings, Value
 
 STARTING_S = 60.0
@@ -130,6 +131,7 @@ def serve(
     # A product of small matrices on several threads costs more than it saves: OpenBLAS's threads
     # spin for 30 ms after each. It reads this when numpy is imported, which is now.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    spare_memory()
     from imgqd.daemon import Daemon
 
     try:

@@ -171,6 +171,8 @@ class Database:
         if connection is None:
             connection = self._connect()
             connection.execute("PRAGMA query_only = 1")
+            # There is one for each thread that ever asked; the system caches the file for all.
+            connection.execute("PRAGMA cache_size = -1000")
             self._local.connection = connection
             with self._lock:
                 self._readers.append(connection)

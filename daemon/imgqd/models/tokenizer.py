@@ -105,7 +105,8 @@ class ClipTokenizer:
         vocabulary = letters + [letter + "</w>" for letter in letters]
         vocabulary += ["".join(merge) for merge in merges] + specials
         self._ids = {piece: number for number, piece in enumerate(vocabulary)}
-        self._ranks = {(left, right): rank for rank, (left, right) in enumerate(merges)}
+        # By whole lines: a pair of texts for each would be 8 MB more, in a process that stays.
+        self._ranks = {line: rank for rank, line in enumerate(lines)}
         self._words: dict[str, tuple[int, ...]] = {}
         self._specials = {name: (self._ids[name],) for name in specials}
         self._start, self._end = self._ids[_START], self._ids[_END]
@@ -153,8 +154,8 @@ class ClipTokenizer:
         pieces = [*spelt[:-1], spelt[-1] + "</w>"]
         while len(pieces) > 1:
             pairs = itertools.pairwise(pieces)
-            best = min(pairs, key=lambda pair: self._ranks.get(pair, _CLIP_MERGES))
-            if best not in self._ranks:
+            best = min(pairs, key=lambda pair: self._ranks.get(" ".join(pair), _CLIP_MERGES))
+            if " ".join(best) not in self._ranks:
                 break
             joined, position = [], 0
             while position < len(pieces):
