@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import time
 
 from tests import hostile_files, photographs
 from tests.faults.library import assert_equals_disk, indexed
-from tests.harness import Home
+from tests.faults.test_19_idle import children, processor_time
+from tests.harness import Home, wait_until
 
 GOOD = 960
 HOSTILE = {
@@ -15,7 +19,6 @@ HOSTILE = {
     "text.jpg": (hostile_files.text, "unsupported"),
     "empty.jpg": (bytes, "corrupt"),
     "hangs.jpg": (hostile_files.slow_jpeg, "timeout"),
-    "crashes.nef": (hostile_files.crashing_raw, "crashed"),
 }
 
 
@@ -42,20 +45,40 @@ def test_a_thousand_files_with_hostile_ones_among_them(tiny_home: Home) -> None:
     assert len(problems) == 40 - len(HOSTILE)
     assert home.status()["memory_bytes"] < 450 << 20
 
+    # A decoder that is ended by a signal in the middle of a file.
+    with open(home.path("crashes.jpg"), "wb") as stream:
+        stream.write(hostile_files.slow_jpeg(scans=19_000))
+    wait_until(lambda: end_busy_decoder(home), timeout=30)
+    home.sync()
+    assert home.problems()["crashes.jpg"] == "crashed"
+
     # Walks do not try them again; `retry` does, once.
     home.sync()
     home.sync()
     attempts = {os.path.basename(os.fsdecode(path)): count for path, count in _attempts(home)}
-    assert set(attempts.values()) == {1}
-    assert home.imgqd("retry", home.path("crashes.nef")).returncode == 0
+    assert {name: count for name, count in attempts.items() if count != 1} == {}
+    assert home.imgqd("retry", home.path("truncated-3.jpg")).returncode == 0
     home.sync()
     again = {os.path.basename(os.fsdecode(path)): count for path, count in _attempts(home)}
-    assert again == {**attempts, "crashes.nef": 2}
+    assert again == {**attempts, "truncated-3.jpg": 2}
 
     photographs.save("coffee", home.path("text.jpg"))
     home.sync()
     assert "text.jpg" not in home.problems()
     assert os.fsencode(home.path("text.jpg")) in indexed(home)
+
+
+def end_busy_decoder(home: Home) -> bool:
+    """Sends SIGSEGV to the decoder that is at work; False when there is none."""
+    found = [child for worker in children(home.pid) for child in children(worker)]
+    with contextlib.suppress(OSError):
+        before = {pid: processor_time(pid) for pid in found}
+        time.sleep(0.4)
+        for pid, used in before.items():
+            if processor_time(pid) - used > 0.1:
+                os.kill(pid, signal.SIGSEGV)
+                return True
+    return False
 
 
 def _attempts(home: Home) -> list[tuple[bytes, int]]:

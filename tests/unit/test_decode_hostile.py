@@ -50,8 +50,8 @@ def test_bad_files_are_problems_with_their_reason(
 def test_a_decoder_that_dies_of_a_signal_costs_one_file(pool: DecoderPool) -> None:
     pid = pool.pids()
     found = problem(pool, hostile_files.crashing_raw(), b"a.nef")
-    if found.reason == "unsupported":
-        pytest.skip("this LibRaw bounds its recursion")
+    if found.reason in ("unsupported", "corrupt"):
+        pytest.skip("this LibRaw bounds its recursion (0.22, with rawpy 0.26, does not)")
     assert (found.reason, "SIGSEGV" in found.message) == ("crashed", True)
     assert pid in ([], pool.pids())
 
