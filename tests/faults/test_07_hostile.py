@@ -53,10 +53,12 @@ def test_a_thousand_files_with_hostile_ones_among_them(tiny_home: Home) -> None:
     assert home.problems()["crashes.jpg"] == "crashed"
 
     # Walks do not try them again; `retry` does, once.
+    before = sorted(_attempts(home))
     home.sync()
     home.sync()
-    attempts = {os.path.basename(os.fsdecode(path)): count for path, count in _attempts(home)}
-    assert {name: count for name, count in attempts.items() if count != 1} == {}
+    assert sorted(_attempts(home)) == before
+    attempts = {os.path.basename(os.fsdecode(path)): count for path, count in before}
+    assert max(attempts.values()) <= 2
     assert home.imgqd("retry", home.path("truncated-3.jpg")).returncode == 0
     home.sync()
     again = {os.path.basename(os.fsdecode(path)): count for path, count in _attempts(home)}
