@@ -50,7 +50,7 @@ class Limits:
     # A body above `large` bytes takes time from everybody: one at a time, and on the average no
     # more than `large_rate` bytes a second of them once `large_burst` is used up.
     large: int = 2 * 1024 * 1024
-    large_rate: float = 20_000_000.0
+    large_rate: float = 8_000_000.0
     large_burst: float = 110_000_000.0
     header_bytes: int = 16_384
 
