@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import time
 from typing import Any
 
@@ -66,9 +67,10 @@ def arrivals(args: Any, details: dict[str, Any]) -> list[Figure]:
     """Photos copied in one by one; each is looked for until it is found."""
     photos = photographs(args.work, args.arrivals + 2, (2000, 1500), args.photos)
     times = []
-    with fresh(args, model=model_of(args), idle_unload_s=600) as running:
-        watched = os.path.join(running.home, "photos")
-        os.makedirs(watched)
+    with (
+        tempfile.TemporaryDirectory(prefix="arrivals-", dir=args.work) as watched,
+        fresh(args, model=model_of(args), idle_unload_s=600) as running,
+    ):
         running.start(watched)
         settle = next(
             int(row["value"])

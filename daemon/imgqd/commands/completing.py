@@ -19,6 +19,8 @@ def completion(args: Namespace) -> int:
     """Installs completion for bash, zsh or fish.
 
     For this user only; with --print the script goes to standard output instead.
+
+    Example: imgqd completion bash
     """
     from imgqd.cli import parser
 
