@@ -63,7 +63,7 @@ def tower(artifact: str) -> Rate:
     """The image tower on ready batches."""
     cores = str(os.cpu_count() or 1)
     command = [sys.executable, os.path.join(HERE, "baselines", "limit.py"), artifact, cores]
-    done = subprocess.run([*command, "16", "6"], stdout=subprocess.PIPE, check=True)
+    done = subprocess.run([*command, "16", "4"], stdout=subprocess.PIPE, check=True)
     found = json.loads(done.stdout)
     return Rate(found["pictures"], found["seconds"], found["cpu_seconds"])
 
@@ -110,7 +110,7 @@ def rclip_rate(work: str, photos: str) -> Rate:
     database = os.path.join(data, "db.sqlite3")
     if os.path.exists(database):
         os.unlink(database)
-    words = [program, "-f", "a", "warm"]
+    words = [program, "-f", "warm"]
     runs = []
     for _ in range(2):
         taken = _in_folder(words, photos, rclip.environ(data))
@@ -174,11 +174,10 @@ def main() -> None:
             args.rounds,
         )
         details[f"500 x 375, {rclip.ARCH}"] = told(found)
-        ratio, by_cpu = ratios(found["imgq"], found["rclip"])
+        ratio, _ = ratios(found["imgq"], found["rclip"])
         figures.append(
             Figure(f"500 x 375 against rclip, both {rclip.ARCH}", ratio, "times", 1.0, False)
         )
-        figures.append(Figure("the same by processor time", by_cpu, "times", 1.0, False))
     report(args, figures, details, before)
 
 
@@ -214,19 +213,22 @@ def ratios(one: list[Rate], other: list[Rate]) -> tuple[float, float]:
 
 
 def compare(name: str, found: dict[str, list[Rate]]) -> list[Figure]:
+    """Against the tower and naive. Processor time is compared with the tower only: what naive's
+    OpenMP threads spend on spinning would be counted as its work."""
     share, times = TARGETS[name]
-    figures = []
-    for other, target, unit in (
-        ("tower alone", share, "of its rate"),
-        ("naive", times, "times its rate"),
-    ):
-        ratio, by_cpu = ratios(found["imgq"], found[other])
-        rate = statistics.median(r.per_s for r in found["imgq"])
-        what = f"{name} against {other}"
-        note = f"{rate:.1f} pictures/s"
-        figures.append(Figure(what, ratio, unit, target, False, note))
-        figures.append(Figure(f"{what}, by processor time", by_cpu, unit, target, False))
-    return figures
+    rate = statistics.median(r.per_s for r in found["imgq"])
+    to_tower, by_cpu = ratios(found["imgq"], found["tower alone"])
+    to_naive, _ = ratios(found["imgq"], found["naive"])
+    note = f"{rate:.1f} pictures/s"
+    if to_tower > 1.0:
+        # It contains the tower: others took the machine while the tower ran alone.
+        note += "; impossible, the machine was busy: not to be relied on"
+    what = f"{name} against tower alone"
+    return [
+        Figure(what, to_tower, "of its rate", share, False, note),
+        Figure(f"{what}, by processor time", by_cpu, "of its rate", share, False),
+        Figure(f"{name} against naive", to_naive, "times its rate", times, False),
+    ]
 
 
 if __name__ == "__main__":
