@@ -25,6 +25,10 @@ TINY = {
 }
 MODELS_ENV = "IMGQ_TEST_MODELS_DIR"
 
+# Some tests act as another user, or expect a photo to be readable to all, as on most machines;
+# what imgq itself keeps private it makes private under any umask.
+os.umask(0o022)
+
 
 @pytest.fixture(scope="session")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
