@@ -194,6 +194,32 @@ def test_large_bodies_come_one_at_a_time_and_at_a_bounded_rate():
     assert [admitted(120) for _ in range(3)] == [True, True, False]
 
 
+def test_whoever_sends_nonsense_in_a_loop_waits_for_the_answers():
+    now = [0.0]
+    limits = Limits(nonsense_burst=1000.0, nonsense_rate=100.0, nonsense_wait_s=2.0)
+    bodies = BodyReader(limits, clock=lambda: now[0])
+    assert bodies.nonsense(600) == 0.0
+    assert bodies.nonsense(400) == 0.0
+    assert bodies.nonsense(100) == 1.0
+    assert bodies.nonsense(100_000) == 2.0
+    now[0] += 10_000.0
+    assert bodies.nonsense(1000) == 0.0
+
+
+def test_nonsense_is_answered_late_and_good_requests_are_not(tmp_path):
+    limits = Limits(nonsense_burst=1.0, nonsense_rate=1.0, nonsense_wait_s=30.0)
+    with running(str(tmp_path), limits=limits) as api, api.connect() as late:
+        body = b"[" * 100
+        late.sendall(
+            b"POST /v1/search HTTP/1.1\r\nHost: imgq\r\nContent-Length: %d\r\n\r\n%s"
+            % (len(body), body)
+        )
+        assert api.ask("POST", "/v1/search", {"terms": [{"text": "cat"}]}).status == 200
+        late.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            late.recv(1)
+
+
 def test_a_compressed_body_is_refused(api):
     reply = api.ask("POST", "/v1/search", b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
     assert reply.status == 400

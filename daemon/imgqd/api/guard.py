@@ -52,6 +52,11 @@ class Limits:
     large: int = 2 * 1024 * 1024
     large_rate: float = 8_000_000.0
     large_burst: float = 110_000_000.0
+    # Bodies that make no sense cost their sender: once `nonsense_burst` bytes of them are used up,
+    # each is answered only when `nonsense_rate` bytes a second have made up for it.
+    nonsense_burst: float = 4_000_000.0
+    nonsense_rate: float = 1_000_000.0
+    nonsense_wait_s: float = 2.0
     header_bytes: int = 16_384
 
 
@@ -230,6 +235,7 @@ class BodyReader:
         self._held = 0
         self._large = False
         self._allowed, self._counted = limits.large_burst, clock()
+        self._nonsense, self._judged = limits.nonsense_burst, clock()
 
     @contextmanager
     def room(self, size: int) -> Iterator[None]:
@@ -257,6 +263,17 @@ class BodyReader:
             return False
         self._allowed -= size
         return True
+
+    def nonsense(self, size: int) -> float:
+        """Counts a body of `size` bytes that was refused; seconds to wait before saying so.
+
+        Whoever sends such bodies in a loop would otherwise take the time of everybody who asks.
+        """
+        limits, now = self._limits, self._clock()
+        earned = (now - self._judged) * limits.nonsense_rate
+        self._nonsense = min(limits.nonsense_burst, self._nonsense + earned) - size
+        self._judged = now
+        return min(limits.nonsense_wait_s, max(0.0, -self._nonsense / limits.nonsense_rate))
 
     def expected(self, request: web.Request, limit: int) -> int:
         """How large the body can be at most. Raises at once when its length says too much."""

@@ -316,9 +316,13 @@ class Api:
             raise UsageError("send the body as application/json", code="not-json")
         self.bodies.expected(request, limit)
         body = await self.bodies.read(request, limit)
-        if len(body) <= PARSE_INLINE:
-            return _parse(body, name)
-        return await self.lanes.parsing.run(_parse, body, name)
+        try:
+            if len(body) <= PARSE_INLINE:
+                return _parse(body, name)
+            return await self.lanes.parsing.run(_parse, body, name)
+        except UsageError:
+            await asyncio.sleep(self.bodies.nonsense(len(body)))
+            raise
 
 
 def _parse(body: bytearray, name: str) -> Any:
