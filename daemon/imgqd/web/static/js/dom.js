@@ -82,6 +82,21 @@ export function iconButton(name, label, onclick, props = {}) {
     icon(name));
 }
 
+/** @type {Map<string, Promise<void>>} */
+const sheets = new Map();
+
+/** A stylesheet that only one view needs; resolves once it holds. @param {string} href @returns {Promise<void>} */
+export function stylesheet(href) {
+  let loaded = sheets.get(href);
+  if (!loaded) {
+    loaded = new Promise((resolve) => {
+      document.head.append(h("link", { rel: "stylesheet", href, onload: () => resolve(), onerror: () => resolve() }));
+    });
+    sheets.set(href, loaded);
+  }
+  return loaded;
+}
+
 /** Says `text` to screen readers. @param {string} text */
 export function announce(text) {
   const live = document.getElementById("live");
