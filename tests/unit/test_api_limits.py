@@ -196,11 +196,14 @@ def test_large_bodies_come_one_at_a_time_and_at_a_bounded_rate():
 
 def test_whoever_sends_nonsense_in_a_loop_waits_for_the_answers():
     now = [0.0]
-    limits = Limits(nonsense_burst=1000.0, nonsense_rate=100.0, nonsense_wait_s=2.0)
+    limits = Limits(
+        nonsense_burst=1000.0, nonsense_least=50.0, nonsense_rate=100.0, nonsense_wait_s=2.0
+    )
     bodies = BodyReader(limits, clock=lambda: now[0])
     assert bodies.nonsense(600) == 0.0
     assert bodies.nonsense(400) == 0.0
-    assert bodies.nonsense(100) == 1.0
+    assert bodies.nonsense(1) == 0.5
+    assert bodies.nonsense(100) == 1.5
     assert bodies.nonsense(100_000) == 2.0
     now[0] += 10_000.0
     assert bodies.nonsense(1000) == 0.0

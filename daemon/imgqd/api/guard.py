@@ -53,8 +53,10 @@ class Limits:
     large_rate: float = 8_000_000.0
     large_burst: float = 110_000_000.0
     # Bodies that make no sense cost their sender: once `nonsense_burst` bytes of them are used up,
-    # each is answered only when `nonsense_rate` bytes a second have made up for it.
+    # each is answered only when `nonsense_rate` bytes a second have made up for it. A small one
+    # counts as `nonsense_least`, for what a request costs whatever its size.
     nonsense_burst: float = 4_000_000.0
+    nonsense_least: float = 10_000.0
     nonsense_rate: float = 1_000_000.0
     nonsense_wait_s: float = 2.0
     header_bytes: int = 16_384
@@ -271,7 +273,8 @@ class BodyReader:
         """
         limits, now = self._limits, self._clock()
         earned = (now - self._judged) * limits.nonsense_rate
-        self._nonsense = min(limits.nonsense_burst, self._nonsense + earned) - size
+        self._nonsense = min(limits.nonsense_burst, self._nonsense + earned)
+        self._nonsense -= max(size, limits.nonsense_least)
         self._judged = now
         return min(limits.nonsense_wait_s, max(0.0, -self._nonsense / limits.nonsense_rate))
 
