@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -118,7 +119,8 @@ class Picture:
     """One distinct content, with the live paths that hold it.
 
     `tags`, `fields` and `description` are a person's own (the file's is in `metadata`); `category`
-    is a person's, else the computed one, None before it is computed.
+    is a person's, else the computed one, None before it is computed. `modified` is the time of the
+    first path, `times` are those of all.
     """
 
     id: int
@@ -131,6 +133,12 @@ class Picture:
     fields: dict[str, str] = field(default_factory=dict)
     description: str | None = None
     category: str | None = None
+    times: list[float] = field(default_factory=list)
+
+    def modified_as_shown(self, shows: Callable[[builtins.bytes], bool]) -> float:
+        """The time of the first path that `shows` lets through, else of the first."""
+        pairs = zip(self.paths, self.times, strict=False)
+        return next((time for path, time in pairs if shows(path)), self.modified)
 
 
 @dataclass(slots=True)

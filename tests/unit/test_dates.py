@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from imgqd.errors import UsageError
-from imgqd.search.dates import iso, parse_date
+from imgqd.search.dates import Bound, iso, parse_date
 
 pytestmark = pytest.mark.skipif(not hasattr(time, "tzset"), reason="Windows sets no time zone")
 
@@ -40,26 +40,48 @@ def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("2024-06-30t12:30:15.250", datetime(2024, 6, 30, 12, 30, 15)),
         (" today ", datetime(2024, 3, 31)),
         ("Yesterday", datetime(2024, 3, 30)),
-        ("now", NOW),
         ("2 weeks ago", datetime(2024, 3, 17)),
         ("a week ago", datetime(2024, 3, 24)),
         ("3  days   ago", datetime(2024, 3, 28)),
         ("1 month ago", datetime(2024, 2, 29)),
         ("13 months ago", datetime(2023, 2, 28)),
         ("one year ago", datetime(2023, 3, 31)),
-        ("90 minutes ago", datetime(2024, 3, 31, 14, 15, 30)),
     ],
 )
-def test_a_date_is_its_beginning_in_local_time(text: str, moment: datetime) -> None:
-    assert parse_date(text, "--after", NOW) == moment.timestamp()
+def test_a_date_is_its_beginning_on_the_clock(text: str, moment: datetime) -> None:
+    expected = Bound(moment.replace(tzinfo=UTC).timestamp(), wall=True)
+    assert parse_date(text, "--after", NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"), [("now", NOW), ("90 minutes ago", datetime(2024, 3, 31, 14, 15, 30))]
+)
+def test_now_and_hours_ago_are_moments(text: str, moment: datetime) -> None:
+    assert parse_date(text, "--after", NOW) == Bound(moment.timestamp())
 
 
 def test_an_hour_ago_is_an_hour_ago_when_the_clocks_change() -> None:
     # In Berlin the clock went from 02:00 to 03:00 on this day.
     after_change = datetime(2024, 3, 31, 3, 30)
-    assert parse_date("1 hour ago", "", after_change) == after_change.timestamp() - 3600
-    assert parse_date("2024-03-31", "", NOW) == datetime(2024, 3, 31).timestamp()
-    assert parse_date("2024-04-01", "") - parse_date("2024-03-31", "") == 23 * 3600
+    assert parse_date("1 hour ago", "", after_change) == Bound(after_change.timestamp() - 3600)
+
+
+def test_a_clock_time_is_reached_by_the_clock_where_the_picture_was_taken() -> None:
+    new_year = parse_date("2024", "--after")
+    midnight_in_berlin = datetime(2024, 1, 1).timestamp()
+    assert new_year.reached(midnight_in_berlin, None)
+    assert not new_year.reached(midnight_in_berlin - 1, None)
+    assert new_year.reached(midnight_in_berlin - 8 * 3600, 9 * 60)
+    assert not new_year.reached(midnight_in_berlin - 8 * 3600 - 1, 9 * 60)
+    assert not new_year.reached(midnight_in_berlin, -5 * 60)
+    assert new_year.earliest <= midnight_in_berlin <= new_year.latest
+
+
+def test_a_moment_is_the_same_on_every_clock() -> None:
+    moment = parse_date("2024-01-01T00:00Z", "--after")
+    for offset in (None, -600, 600):
+        assert moment.reached(moment.seconds, offset)
+        assert not moment.reached(moment.seconds - 1, offset)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +93,7 @@ def test_an_hour_ago_is_an_hour_ago_when_the_clocks_change() -> None:
     ],
 )
 def test_an_offset_is_heeded(text: str, seconds: int) -> None:
-    assert parse_date(text, "--after") == seconds
+    assert parse_date(text, "--after") == Bound(seconds)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +110,7 @@ def test_what_is_no_date_is_refused_with_examples(text: str) -> None:
 @given(st.text(max_size=30))
 def test_any_text_is_a_date_or_refused(text: str) -> None:
     with contextlib.suppress(UsageError):
-        assert isinstance(parse_date(text, "--after", NOW), float)
+        assert isinstance(parse_date(text, "--after", NOW), Bound)
 
 
 def test_times_are_shown_with_the_offset_of_the_file_else_the_local_one() -> None:

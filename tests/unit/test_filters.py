@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from imgqd.errors import UsageError
 from imgqd.records import Metadata, Picture
+from imgqd.search.dates import Bound
 from imgqd.search.filters import Filters, Place, parse_filters
 from imgqd.search.words import match_query
 
@@ -28,12 +29,16 @@ def picture(modified: float = 1000.0, tags: tuple[str, ...] = (), **facts: Any) 
 @pytest.mark.parametrize(
     ("given_", "facts", "passes"),
     [
-        ({"after": 50.0}, {"taken": 50.0}, True),
-        ({"after": 50.0}, {"taken": 49.9}, False),
-        ({"before": 50.0}, {"taken": 49.9}, True),
-        ({"before": 50.0}, {"taken": 50.0}, False),
-        ({"after": 50.0}, {"modified": 60.0}, True),
-        ({"after": 50.0}, {"taken": 40.0, "modified": 60.0}, False),
+        ({"after": Bound(50)}, {"taken": 50.0}, True),
+        ({"after": Bound(50)}, {"taken": 49.9}, False),
+        ({"before": Bound(50)}, {"taken": 49.9}, True),
+        ({"before": Bound(50)}, {"taken": 50.0}, False),
+        ({"after": Bound(50)}, {"modified": 60.0}, True),
+        ({"after": Bound(50)}, {"taken": 40.0, "modified": 60.0}, False),
+        ({"after": Bound(7200, wall=True)}, {"taken": 0.0, "taken_offset": 120}, True),
+        ({"after": Bound(7200, wall=True)}, {"taken": 0.0, "taken_offset": 119}, False),
+        ({"before": Bound(-3600, wall=True)}, {"taken": 0.0, "taken_offset": -60}, False),
+        ({"before": Bound(-3600, wall=True)}, {"taken": 0.0, "taken_offset": -61}, True),
         ({"types": ("png", "jpeg")}, {"format": "jpeg"}, True),
         ({"types": ("png",)}, {"format": "jpeg"}, False),
         ({"camera": "canon eos"}, {"camera": "Canon EOS R5"}, True),
@@ -150,11 +155,15 @@ coordinates = st.tuples(
     st.floats(-180, 180) | st.sampled_from([-180.0, 179.99, 180.0]),
 )
 times = st.integers(-100, 100).map(float) | st.floats(-100, 100)
+bounds = st.builds(Bound, times, st.booleans()) | st.builds(
+    Bound, st.integers(-90_000, 90_000).map(float), st.just(True)
+)
 some_pictures = st.builds(
     picture,
     modified=st.integers(-100_000, 100_000).map(lambda ms: ms / 1000),
     tags=st.lists(st.sampled_from("abc"), unique=True).map(tuple),
     taken=st.none() | times,
+    taken_offset=st.none() | st.integers(-1439, 1439),
     format=st.sampled_from(["jpeg", "png", "raw"]),
     camera=st.none() | st.sampled_from(["Canon EOS", "LEICA Q2", "KODAK", "straße", "ÉCLAIR"]),
     gps=st.none() | coordinates,
@@ -163,8 +172,8 @@ some_pictures = st.builds(
 )
 some_filters = st.builds(
     Filters,
-    after=st.none() | times,
-    before=st.none() | times,
+    after=st.none() | bounds,
+    before=st.none() | bounds,
     types=st.lists(st.sampled_from(["jpeg", "png"]), unique=True).map(tuple),
     camera=st.none() | st.sampled_from(["canon", "Q2", "STRASSE", "éclair", "k", "ss"]),
     near=st.none() | st.tuples(coordinates, st.floats(0, 20_100)).map(lambda t: Place(*t[0], t[1])),
@@ -217,7 +226,7 @@ def test_the_box_round_a_place_holds_the_whole_circle(
 def test_sql_narrows_down() -> None:
     assert not sql_finds(Filters(near=Place(*SYDNEY, 10)), picture(gps=(-33.87, 140.0)))
     assert not sql_finds(Filters(camera="nikon"), picture(camera="Canon EOS"))
-    assert not sql_finds(Filters(after=2000.0), picture(modified=1000.0))
+    assert not sql_finds(Filters(after=Bound(2000.0)), picture(modified=1000.0))
 
 
 def test_folders_in_sql_are_prefixes_of_whole_names() -> None:

@@ -16,6 +16,7 @@ from imgqd.library.added import Annotation
 from imgqd.records import Picture
 from imgqd.search import query as query_module
 from imgqd.search import ranking as ranking_module
+from imgqd.search.dates import Bound
 from imgqd.search.filters import Filters, Place
 from imgqd.search.query import Query
 from imgqd.search.ranking import Ranking
@@ -40,6 +41,7 @@ def facts_of(generator: np.random.Generator) -> dict[str, Any]:
         facts["keywords"] = ("harbour",) if generator.random() < 0.5 else ("night", "two words")
     if generator.random() < 0.7:
         facts["taken"] = float(generator.integers(0, 1000))
+        facts["taken_offset"] = [None, 10, -5][int(generator.integers(3))]
     if generator.random() < 0.5:
         facts["gps"] = (float(generator.uniform(-90, 90)), float(generator.uniform(-180, 180)))
     return facts
@@ -137,13 +139,14 @@ def assert_ranked(found: list[int], expected: dict[int, float], part: slice) -> 
 
 def some_filters(root: bytes) -> st.SearchStrategy[Filters]:
     folders = st.sampled_from([b"a", b"b", b"a/x", b"c/y", b"nowhere"])
+    bounds = st.builds(Bound, st.integers(0, 1000).map(float), st.booleans())
     return st.builds(
         Filters,
         folders=st.lists(folders, max_size=2, unique=True).map(
             lambda names: tuple(os.path.join(root, name) for name in names)
         ),
-        after=st.none() | st.integers(0, 1000).map(float),
-        before=st.none() | st.integers(0, 1000).map(float),
+        after=st.none() | bounds,
+        before=st.none() | bounds,
         types=st.sampled_from([(), (), ("jpeg",), ("png", "raw")]),
         camera=st.sampled_from([None, None, "canon", "q2"]),
         near=st.none() | st.builds(Place, st.floats(-90, 90), st.floats(-180, 180), st.floats(0, 9000)),

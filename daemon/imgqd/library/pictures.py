@@ -233,6 +233,7 @@ class Pictures(Added):
                     modified=row[5] / 1e9,
                 )
             picture.paths.append(path)
+            picture.times.append(row[5] / 1e9)
         if found:
             self._add_words(found, wanted)
         return found

@@ -1,15 +1,17 @@
-"""Dates as people type them, and times as JSON shows them. Local time throughout.
+"""Dates as people type them, and times as JSON shows them: by the clock where a picture was taken.
 
 `2024`, `2024-06`, `2024-06-30`, `2024-06-30T12:30`, `today`, `yesterday`, `2 weeks ago`: each means
 its beginning, for `after` (from then on) as for `before` (until just before it). A number of days,
-weeks, months or years ago is the beginning of that day; hours and minutes ago are exact.
+weeks, months or years ago is the beginning of that day. Hours and minutes ago, and times with an
+offset, are moments: the same on every clock.
 """
 
 from __future__ import annotations
 
 import calendar
-import contextlib
 import re
+import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
 from imgqd.errors import UsageError
@@ -31,10 +33,37 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_S = -62_135_424_000.0
 _LAST_S = 253_402_128_000.0
 _EXACT_S = {"second": 1, "minute": 60, "hour": 3600}
+# No clock is a day ahead of another.
+MOST_OFFSET_S = 86_400.0
 
 
-def parse_date(text: str, what: str, now: datetime | None = None) -> float:
-    """The beginning of what `text` means, in seconds since the epoch.
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An edge in time. With `wall` it is what the clock shows where a picture was taken, as seconds
+    since 1970 began on that clock; else seconds since the epoch."""
+
+    seconds: float
+    wall: bool = False
+
+    def reached(self, seconds: float, offset_minutes: int | None) -> bool:
+        """True for a time (as `iso` takes it) at the bound or after it."""
+        if self.wall:
+            seconds += offset_of(seconds, offset_minutes)
+        return seconds >= self.seconds
+
+    @property
+    def earliest(self) -> float:
+        """No time before this, in seconds since the epoch, reaches the bound."""
+        return self.seconds - MOST_OFFSET_S if self.wall else self.seconds
+
+    @property
+    def latest(self) -> float:
+        """Every time after this, in seconds since the epoch, reaches the bound."""
+        return self.seconds + MOST_OFFSET_S if self.wall else self.seconds
+
+
+def parse_date(text: str, what: str, now: datetime | None = None) -> Bound:
+    """The beginning of what `text` means.
 
     `what` names the option in messages; `now` is for tests (local time without an offset). Raises
     UsageError.
@@ -43,17 +72,22 @@ def parse_date(text: str, what: str, now: datetime | None = None) -> float:
     now = now or datetime.now()
     try:
         moment = _moment(wanted, now)
+        if isinstance(moment, float):
+            return Bound(moment)
+        if moment is not None and moment.tzinfo is not None:
+            return Bound(moment.timestamp())
         if moment is not None:
-            return moment.timestamp()
+            return Bound(moment.replace(tzinfo=UTC).timestamp(), wall=True)
     except (ValueError, OverflowError, OSError):
         pass
     raise UsageError(f"{what}: {text!r} is not a date; write {EXAMPLES}")
 
 
-def _moment(text: str, now: datetime) -> datetime | None:
+def _moment(text: str, now: datetime) -> datetime | float | None:
+    """A time on the clock (or with an offset), or seconds since the epoch."""
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if text == "now":
-        return now
+        return now.timestamp()
     if text == "today":
         return today
     if text == "yesterday":
@@ -79,10 +113,10 @@ def _moment(text: str, now: datetime) -> datetime | None:
     return moment
 
 
-def _ago(now: datetime, today: datetime, number: int, unit: str) -> datetime:
+def _ago(now: datetime, today: datetime, number: int, unit: str) -> datetime | float:
     if unit in _EXACT_S:
         # In seconds since the epoch: an hour ago is an hour ago on the day the clocks change, too.
-        return datetime.fromtimestamp(now.timestamp() - number * _EXACT_S[unit])
+        return now.timestamp() - number * _EXACT_S[unit]
     if unit in ("day", "week"):
         return today - timedelta(days=number * (7 if unit == "week" else 1))
     months = today.year * 12 + today.month - 1 - number * (12 if unit == "year" else 1)
@@ -98,16 +132,22 @@ def _timezone(text: str) -> timezone:
     return timezone(timedelta(minutes=-minutes if text[0] == "-" else minutes))
 
 
+def offset_of(seconds: float, offset_minutes: int | None) -> float:
+    """How far the clock was ahead of UTC, in seconds: by the offset given (minutes east of UTC),
+    else by this machine's clock at that time."""
+    if offset_minutes is not None and abs(offset_minutes) < 24 * 60:
+        return offset_minutes * 60.0
+    try:
+        return float(time.localtime(min(max(seconds, _FIRST_S), _LAST_S)).tm_gmtoff)
+    except (OSError, OverflowError, ValueError):
+        return 0.0  # Windows has no local time before 1970
+
+
 def iso(seconds: float, offset_minutes: int | None = None) -> str:
     """ISO 8601 with an offset: the given one (minutes east of UTC), else the local one.
 
     A time that the calendar does not have becomes its first or last day.
     """
     moment = _EPOCH + timedelta(seconds=min(max(seconds, _FIRST_S), _LAST_S))
-    if offset_minutes is not None and abs(offset_minutes) < 24 * 60:
-        moment = moment.astimezone(timezone(timedelta(minutes=offset_minutes)))
-    else:
-        # Windows has no local time before 1970.
-        with contextlib.suppress(OSError, OverflowError):
-            moment = moment.astimezone()
-    return moment.isoformat(timespec="seconds")
+    ahead = timezone(timedelta(seconds=offset_of(seconds, offset_minutes)))
+    return moment.astimezone(ahead).isoformat(timespec="seconds")

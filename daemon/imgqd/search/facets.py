@@ -1,7 +1,7 @@
 """Counts of a result set by year, month, folder, format, camera, category and tag.
 
 Without terms the set is everything that passes the filters, counted in SQL's order without loading
-pictures where SQL alone decides; with terms it is the hits of a search, which query.py has found.
+pictures; with terms it is the hits of a search, which query.py has found.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from imgqd.library.pictures import is_offline
@@ -20,7 +19,6 @@ from imgqd.search.filters import Filters
 from imgqd.search.hits import Hit
 
 FACETS = ("year", "month", "folder", "format", "camera", "category", "tag")
-BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +47,47 @@ def of_hits(hits: Iterable[Hit]) -> Iterator[Row]:
 
 def of_all(store: Store, filters: Filters) -> Iterator[Row]:
     """The rows of every picture that passes and has a file that may be shown."""
-    if filters.decided_by_sql:
-        yield from _rows(store, filters)
-        return
-    rows = _rows(store, filters)
-    while batch := list(islice(rows, BATCH)):
-        pictures = store.pictures([row.id for row in batch])
-        for row in batch:
-            picture = pictures.get(row.id)
-            if picture is not None and filters.passes(picture):
-                yield row
+    guards = store.offline_prefixes()
+    any_offline = any(offline for _, offline in guards)
+    tags: dict[int, list[str]] = {}
+    for picture_id, tag in store.read("SELECT picture_id, tag FROM tags"):
+        tags.setdefault(picture_id, []).append(tag)
+    condition, bindings = filters.sql()
+    last = -1
+    for (
+        number,
+        taken,
+        offset,
+        format,
+        camera,
+        category,
+        *place,
+        directory,
+        name,
+        mtime_ns,
+    ) in store.read(
+        "SELECT p.id, p.taken, p.taken_offset, p.format, p.camera,"  # noqa: S608
+        " coalesce(n.category, l.label), p.latitude, p.longitude, d.path, f.name, f.mtime_ns"
+        " FROM pictures p"
+        " JOIN files f ON f.picture_id = p.id JOIN directories d ON d.id = f.directory_id"
+        " LEFT JOIN notes n ON n.picture_id = p.id LEFT JOIN categories c ON c.picture_id = p.id"
+        f" LEFT JOIN labels l ON l.id = c.label_id WHERE {condition} ORDER BY p.id, f.id",
+        bindings,
+    ):
+        if number == last:
+            continue
+        folder = bytes(directory)
+        path = os.path.join(folder, bytes(name))
+        if not filters.shows(path) or (any_offline and is_offline(path, guards)):
+            continue
+        last = number
+        if taken is None:
+            taken, offset = mtime_ns / 1e9, None
+        gps = None if place[0] is None else (place[0], place[1])
+        if not filters.passes_beyond_sql(taken, offset, camera, category, gps):
+            continue
+        when = iso(taken, offset)
+        yield Row(number, when, folder, format, camera, category, tuple(tags.get(number, ())))
 
 
 def count(rows: Iterable[Row]) -> dict[str, Any]:
@@ -95,30 +124,3 @@ def _ordered(name: str, counter: Counter[Any]) -> list[tuple[Any, int]]:
     if name in ("year", "month"):
         return sorted(counter.items(), reverse=True)
     return sorted(counter.items(), key=lambda item: (-item[1], item[0]))
-
-
-def _rows(store: Store, filters: Filters) -> Iterator[Row]:
-    guards = store.offline_prefixes()
-    any_offline = any(offline for _, offline in guards)
-    tags: dict[int, list[str]] = {}
-    for picture_id, tag in store.read("SELECT picture_id, tag FROM tags"):
-        tags.setdefault(picture_id, []).append(tag)
-    condition, bindings = filters.sql()
-    last = -1
-    for number, taken, offset, format, camera, category, directory, name, mtime_ns in store.read(
-        "SELECT p.id, p.taken, p.taken_offset, p.format, p.camera,"  # noqa: S608
-        " coalesce(n.category, l.label), d.path, f.name, f.mtime_ns FROM pictures p"
-        " JOIN files f ON f.picture_id = p.id JOIN directories d ON d.id = f.directory_id"
-        " LEFT JOIN notes n ON n.picture_id = p.id LEFT JOIN categories c ON c.picture_id = p.id"
-        f" LEFT JOIN labels l ON l.id = c.label_id WHERE {condition} ORDER BY p.id, f.id",
-        bindings,
-    ):
-        if number == last:
-            continue
-        folder = bytes(directory)
-        path = os.path.join(folder, bytes(name))
-        if not filters.shows(path) or (any_offline and is_offline(path, guards)):
-            continue
-        last = number
-        when = iso(mtime_ns / 1e9) if taken is None else iso(taken, offset)
-        yield Row(number, when, folder, format, camera, category, tuple(tags.get(number, ())))

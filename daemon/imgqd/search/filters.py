@@ -20,7 +20,7 @@ from imgqd.errors import UsageError
 from imgqd.indexing.formats import FORMATS, by_name
 from imgqd.library.store import below, is_below
 from imgqd.records import Picture
-from imgqd.search.dates import parse_date
+from imgqd.search.dates import Bound, parse_date
 from imgqd.search.words import match_query
 
 EARTH_KM = 6371.0088  # mean radius (IUGG)
@@ -46,14 +46,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """All that is given must hold. Times in seconds since the epoch; `folders` are alternatives,
-    `types` too; `min_size` is (width, height) in pixels. `where` are own fields with their values,
+    """All that is given must hold. `after` is from a bound on, `before` until just before one;
+    `folders` are alternatives, `types` too; `min_size` is (width, height) in pixels. `where` are own fields with their values,
     `rating` the fewest stars, `words` texts that all occur in what is said of a picture or in its
     path, `category` a label in any case."""
 
     folders: tuple[bytes, ...] = ()
-    after: float | None = None
-    before: float | None = None
+    after: Bound | None = None
+    before: Bound | None = None
     types: tuple[str, ...] = ()
     camera: str | None = None
     near: Place | None = None
@@ -70,30 +70,22 @@ class Filters:
         """True when something is filtered at all."""
         return self != Filters()
 
-    @property
-    def decided_by_sql(self) -> bool:
-        """True when `sql` finds exactly what passes."""
-        texts = (self.camera or "") + (self.category or "")
-        times = self.after is not None or self.before is not None
-        return self.near is None and not times and not texts
-
     def shows(self, path: bytes) -> bool:
         """True for a path that may be shown: below one of the folders, where some are given."""
         return not self.folders or any(is_below(path, folder) for folder in self.folders)
 
     def passes(self, picture: Picture) -> bool:
-        """True for a picture whose facts fit; where its files are is `shows`'s to decide."""
+        """True for a picture whose facts fit; where its files are is `shows`'s to decide.
+
+        A picture that does not say when it was taken has the time of the file it is shown by.
+        """
         facts = picture.metadata
-        time = facts.taken if facts.taken is not None else picture.modified
-        if self.after is not None and time < self.after:
-            return False
-        if self.before is not None and time >= self.before:
+        time, offset = facts.taken, facts.taken_offset
+        if time is None:
+            time, offset = picture.modified_as_shown(self.shows), None
+        if not self.passes_beyond_sql(time, offset, facts.camera, picture.category, facts.gps):
             return False
         if self.types and facts.format not in self.types:
-            return False
-        if self.camera and self.camera.casefold() not in (facts.camera or "").casefold():
-            return False
-        if self.near and (facts.gps is None or self.near.distance(*facts.gps) > self.near.km):
             return False
         if not set(self.tags) <= set(picture.tags):
             return False
@@ -101,11 +93,28 @@ class Filters:
             return False
         if self.rating is not None and (facts.rating is None or facts.rating < self.rating):
             return False
-        if self.category and not _same(self.category, picture.category):
-            return False
         if self.min_size and (facts.width < self.min_size[0] or facts.height < self.min_size[1]):
             return False
         return not self.orientation or self.orientation == orientation(facts.width, facts.height)
+
+    def passes_beyond_sql(
+        self,
+        time: float,
+        offset: int | None,
+        camera: str | None,
+        category: str | None,
+        gps: tuple[float, float] | None,
+    ) -> bool:
+        """What of `passes` is not decided by `sql`; `time` and `offset` as dates.iso takes them."""
+        if self.after is not None and not self.after.reached(time, offset):
+            return False
+        if self.before is not None and self.before.reached(time, offset):
+            return False
+        if self.camera and self.camera.casefold() not in (camera or "").casefold():
+            return False
+        if self.category and not _same(self.category, category):
+            return False
+        return self.near is None or (gps is not None and self.near.distance(*gps) <= self.near.km)
 
     def sql(self, *, folders: bool = False) -> tuple[str, list[Any]]:
         """(conditions on `pictures p`, bindings): true for every picture that passes.
@@ -119,7 +128,10 @@ class Filters:
             conditions.append(condition)
             bindings.extend(values)
 
-        for bound, sign in ((self.after, ">="), (self.before, "<=")):
+        for bound, sign in (
+            (None if self.after is None else self.after.earliest, ">="),
+            (None if self.before is None else self.before.latest, "<="),
+        ):
             if bound is not None:
                 edge = _nanoseconds(bound - 1 if sign == ">=" else bound + 1)
                 need(
