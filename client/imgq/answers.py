@@ -20,8 +20,9 @@ class Result:
     """One picture of an answer.
 
     `path` is text for `open()` and friends, `path_bytes` the exact bytes of the name; `score` is
-    the cosine in -1..1 and `relevance`, 0..1, how far it stands out; `taken` and `modified` are ISO 8601 text; `gps` is (latitude, longitude) in
-    degrees. `raw` is the JSON object that it came from.
+    the cosine in -1..1 and `relevance`, 0..1, how far it stands out; `taken` and `modified` are ISO
+    8601 text; `gps` is (latitude, longitude) in degrees; `stack` are the formats of the other files
+    of the same shot ("raw", "video"). `raw` is the JSON object that it came from.
     """
 
     __slots__ = (
@@ -39,6 +40,7 @@ class Result:
         "raw",
         "relevance",
         "score",
+        "stack",
         "tags",
         "taken",
         "width",
@@ -65,6 +67,7 @@ class Result:
         gps = raw.get("gps")
         self.gps: tuple[float, float] | None = (gps[0], gps[1]) if gps else None
         self.tags: list[str] = list(raw.get("tags", ()))
+        self.stack: list[str] = [str(other.get("format")) for other in raw.get("stack", ())]
 
     def __repr__(self) -> str:
         return f"<Result {self.rank} {self.score} {self.path!r}>"

@@ -222,9 +222,11 @@ def terminal_lines(answer: Answer) -> list[str]:
     for result in answer.results:
         rank = str(result.rank).rjust(digits)
         score = score_text(result).rjust(scored)
-        copies = f"  (+{len(result.copies)})" if result.copies else ""
+        more = f"  (+{len(result.copies)})" if result.copies else ""
+        for other in dict.fromkeys(result.stack):
+            more += f"  +{result.stack.count(other)} {terminal.harmless(other)}"
         start = f"{rank}  {score}  " if score else f"{rank}  "
-        room = max(width - len(start) - len(copies), 16)
+        room = max(width - len(start) - len(more), 16)
         name = terminal.shortened(
             terminal.harmless_bytes(terminal.with_tilde(result.path_bytes)), room
         )
@@ -234,7 +236,7 @@ def terminal_lines(answer: Answer) -> list[str]:
             + "  "
             + (terminal.colour(score, terminal.CYAN, coloured) + "  " if score else "")
             + terminal.link(name, result.path_bytes, linked)
-            + terminal.colour(copies, terminal.DIM, coloured)
+            + terminal.colour(more, terminal.DIM, coloured)
         )
     return lines
 
