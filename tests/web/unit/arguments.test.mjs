@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { fromArguments, quoted, readable, splitBox, toArguments, unquoted } from "../../../daemon/imgqd/web/static/js/arguments.js";
+import { fromArguments, quoted, readable, splitBox, toArguments, unquoted, untold } from "../../../daemon/imgqd/web/static/js/arguments.js";
 
 const blank = {
   q: "", in: [], after: "", before: "", type: [], camera: "", tag: [], rating: "", orientation: "",
@@ -11,13 +11,18 @@ const blank = {
   relevant: false, diverse: false, all: false, example: false, sort: "", view: "", picture: "",
 };
 
-test("text comes after the options and a double dash", () => {
-  assert.deepEqual(toArguments({ ...blank, q: "sunset over ocean" }).arguments, ["--", "sunset", "over", "ocean"]);
+test("words come as a person would type them", () => {
+  assert.deepEqual(toArguments({ ...blank, q: "sunset over ocean", tag: ["a"] }), ["sunset", "over", "ocean", "--tag=a"]);
+});
+
+test("words that look like options or saved names come after a double dash", () => {
+  assert.deepEqual(toArguments({ ...blank, q: '"-v" cat', tag: ["a"] }), ["--tag=a", "--", "-v", "cat"]);
+  assert.deepEqual(toArguments({ ...blank, q: "@home" }), ["--", "@home"]);
 });
 
 test("words and phrases with a minus become --not, examples --like", () => {
-  const { arguments: all } = toArguments({ ...blank, q: 'id:12^2 + beach -people -"red car" -id:7' });
-  assert.deepEqual(all, ["--like=id:12^2", "--not=people", "--not=red car", "--not-like=id:7", "--", "beach"]);
+  const all = toArguments({ ...blank, q: 'id:12^2 + beach -people -"red car" -id:7' });
+  assert.deepEqual(all, ["beach", "--like=id:12^2", "--not=people", "--not=red car", "--not-like=id:7"]);
 });
 
 test("a minus within a word is part of it", () => {
@@ -32,19 +37,18 @@ test("every filter survives being saved and opened", () => {
     where: ["print=A4"], like: ["3"], unlike: ["4^0.5"], relevant: true, diverse: true, all: true,
   };
   const saved = toArguments(state);
-  assert.deepEqual(saved.left, []);
-  const opened = fromArguments(saved.arguments);
+  const opened = fromArguments(saved);
   assert.deepEqual(opened.left, []);
   assert.deepEqual({ ...blank, ...opened.state }, state);
 });
 
 test("what a terminal cannot be told is named", () => {
-  const { left } = toArguments({ ...blank, q: "x", in: ["b64:L3j/"], example: true, sort: "oldest" });
+  const left = untold({ ...blank, q: "x", in: ["b64:L3j/"], example: true, sort: "oldest" });
   assert.deepEqual(left, ["in", "example", "sort"]);
 });
 
 test("nothing asked is no arguments", () => {
-  assert.deepEqual(toArguments(blank).arguments, []);
+  assert.deepEqual(toArguments(blank), []);
 });
 
 test("options as people type them are understood", () => {

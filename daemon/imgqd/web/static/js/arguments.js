@@ -44,32 +44,38 @@ export function splitBox(q) {
 }
 
 /**
- * The arguments that ask the same in a terminal. `left` names what a terminal cannot be told.
- * @param {State} state @returns {{arguments: string[], left: string[]}}
+ * What of this state a terminal cannot be told: "in" (a path that is not UTF-8), "example", "sort".
+ * @param {State} state @returns {string[]}
  */
+export function untold(state) {
+  const left = state.in.some((path) => path.startsWith("b64:")) ? ["in"] : [];
+  if (state.example) left.push("example");
+  if (state.sort) left.push("sort");
+  return left;
+}
+
+/** The arguments that ask the same in a terminal; none when nothing is asked. @param {State} state @returns {string[]} */
 export function toArguments(state) {
   const of = /** @type {any} */ (state);
   const said = splitBox(state.q);
   const all = [];
-  const left = [];
   const option = (name, value) => all.push(`--${name}=${value}`);
   for (const one of [...said.like, ...state.like]) option("like", `id:${one}`);
   for (const text of said.not) option("not", text);
   for (const one of [...said.unlike, ...state.unlike]) option("not-like", `id:${one}`);
-  for (const path of state.in) {
-    if (path.startsWith("b64:")) left.push("in");
-    else option("in", path);
-  }
+  for (const path of state.in) if (!path.startsWith("b64:")) option("in", path);
   for (const [name, key] of Object.entries(ONE)) if (of[key]) option(name, of[key]);
   if (state.type.length) option("type", state.type.join(","));
   for (const tag of state.tag) option("tag", tag);
   if (state.words) option("text", state.words);
   for (const pair of state.where) option("where", pair);
   for (const [name, key] of Object.entries(FLAGS)) if (of[key]) all.push(`--${name}`);
-  if (state.example) left.push("example");
-  if (state.sort) left.push("sort");
-  const words = said.text.split(/\s+/).filter(Boolean);
-  return { arguments: all.length || words.length ? [...all, "--", ...words] : [], left };
+  return joined(said.text.split(/\s+/).filter(Boolean), all);
+}
+
+/** Words first, as a person would type them, where none could be taken for something else. @param {string[]} words @param {string[]} options */
+function joined(words, options) {
+  return words.some((word) => /^[-@]./.test(word)) ? [...options, "--", ...words] : [...words, ...options];
 }
 
 /**
@@ -157,8 +163,7 @@ export function quoted(all) {
 export function readable(all) {
   const ends = all.indexOf("--");
   if (ends < 0) return quoted(all);
-  const words = all.slice(ends + 1);
-  return quoted(words.some((word) => word.startsWith("-")) ? all : [...words, ...all.slice(0, ends)]);
+  return quoted(joined(all.slice(ends + 1), all.slice(0, ends)));
 }
 
 /**
