@@ -55,9 +55,9 @@ class Limits:
     # Bodies that make no sense cost their sender: once `nonsense_burst` bytes of them are used up,
     # each is answered only when `nonsense_rate` bytes a second have made up for it. A small one
     # counts as `nonsense_least`, for what a request costs whatever its size.
-    nonsense_burst: float = 4_000_000.0
-    nonsense_least: float = 10_000.0
-    nonsense_rate: float = 1_000_000.0
+    nonsense_burst: float = 40_000_000.0
+    nonsense_least: float = 40_000.0
+    nonsense_rate: float = 4_000_000.0
     nonsense_wait_s: float = 2.0
     header_bytes: int = 16_384
 
@@ -128,6 +128,8 @@ class GuardedHandler(web.RequestHandler):
         )
         self.gate = gate
         self.busy = False
+        # What the gate has found out about the other end.
+        self.memory: dict[str, bool] = {}
         self._pool = pool
         self._limits = limits
         self._fresh = True
@@ -159,6 +161,7 @@ class GuardedHandler(web.RequestHandler):
     def request_started(self) -> None:
         """The headers of a request are there."""
         self.busy = True
+        self.body_size = 0
         if self._read_timer is not None:
             self._read_timer.cancel()
             self._read_timer = None
