@@ -28,7 +28,7 @@ from imgqd.indexing.pipeline import Pipeline
 from imgqd.library.commit import Changes
 from imgqd.library.database import CHECK_AT_START, DamagedError
 from imgqd.library.reconcile import Reconciler
-from imgqd.library.recovery import mark_suspect, open_library, write_backup
+from imgqd.library.recovery import RollingBackup, mark_suspect, open_library
 from imgqd.library.usage import Usage
 from imgqd.metrics import Metrics
 from imgqd.notify import Notifier
@@ -72,6 +72,7 @@ class Daemon:
         workers = settings.integer("workers") or min(16, cores)
         threads = settings.integer("threads") or cores
         self.store, self.notice = open_library(locations.database)
+        self.backup = RollingBackup(self.store)
         self.decoder = DecoderPool(
             workers=workers,
             timeout_s=settings.number("decode_timeout_s"),
@@ -166,6 +167,8 @@ class Daemon:
             http_host=self.settings.text("http_host"),
             allow_lan=self.settings.flag("http_allow_lan"),
             fetch_urls=self.settings.flag("http_fetch_urls"),
+            web_page=self.settings.flag("web"),
+            web_port=self.settings.integer("web_port"),
             metrics=self.metrics,
             # Copies: the originals serve the next daemon where this one has to start anew.
             inherited=[listener.dup() for listener in self._inherited],
@@ -201,6 +204,7 @@ class Daemon:
     def _start(self, folders: Sequence[bytes]) -> None:
         if folders:
             self.operations.add_folders(folders, ())
+        self.backup.start()
         self.models.start()
         self.pausing.check()
         self.pipeline.start()
@@ -211,9 +215,10 @@ class Daemon:
         self.models.stop()
         self.decoder.close()
         self.query_decoder.close()
+        self.backup.stop()
         if self.damaged is None:
             self.usage.flush()
-            self.back_up()
+            self.backup.write()
         self.store.close()
         if self.damaged is not None:
             mark_suspect(self.locations.database)
@@ -299,11 +304,4 @@ class Daemon:
         while self.store.purge_orphans(older) and not self.stopping.is_set():
             time.sleep(0.05)
         self.usage.flush()
-        self.back_up()
-
-    def back_up(self) -> None:
-        """Writes the small rolling backup; a full disk is logged, not raised."""
-        try:
-            write_backup(self.store)
-        except OSError as error:
-            log.warning("the backup of the library cannot be written", error=str(error))
+        self.backup.write()

@@ -23,10 +23,12 @@ from imgqd.models.coverage import MOSTLY_UNKNOWN
 from imgqd.models.spec import parse_spec
 from imgqd.pausing import BY_BATTERY
 from imgqd.process import memory_bytes
-from imgqd.records import Picture, Problem
+from imgqd.records import Problem
+from imgqd.search.grid import Grid
 from imgqd.search.query import Searcher, parse_request
 from imgqd.serving import Serving
 from imgqd.settings import TABLE
+from imgqd.showing import Showing
 from imgqd.thumbnails import Thumbnails
 from imgqd.verify import verify_library
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("daemon")
 
 
-class Operations(Asking, Describing):
+class Operations(Asking, Describing, Showing):
     """The daemon as the API sees it; thread-safe."""
 
     def __init__(self, daemon: Daemon) -> None:
@@ -51,6 +53,7 @@ class Operations(Asking, Describing):
             on_stale=daemon.store.enqueue,
             cache_dir=daemon.locations.index,
         )
+        self._grid = Grid(daemon.store)
         self._thumbnails = Thumbnails(
             daemon.store,
             daemon.locations.thumbs,
@@ -142,7 +145,6 @@ class Operations(Asking, Describing):
     def set_model(self, spec: str, now: bool) -> dict[str, Any]:
         """Wants another model; re-embedding goes on in the background."""
         self._daemon.models.change(str(parse_spec(spec)), now)
-        self._daemon.back_up()
         return self.model()
 
     def config(self) -> list[dict[str, Any]]:
@@ -241,7 +243,6 @@ class Operations(Asking, Describing):
 
     def _folders_changed(self) -> None:
         self._daemon.reconciler.folders_changed()
-        self._daemon.back_up()
         self._daemon.events.publish("folder", {"folders": len(self._store.folders())})
 
     # -- sync, problems
@@ -344,27 +345,6 @@ class Operations(Asking, Describing):
                     "ask again or give a longer --timeout",
                     code="timeout",
                 )
-
-    def picture(self, picture_id: int) -> dict[str, Any]:
-        """One picture as a result object without rank and score."""
-        hit = self._searcher.picture(picture_id)
-        if hit is None:
-            raise NotFoundError(f"there is no picture {picture_id}")
-        told = hit.to_json()
-        return {
-            key: value for key, value in told.items() if key not in ("rank", "score", "relevance")
-        }
-
-    def _known(self, picture_id: int) -> Picture:
-        picture = self._store.pictures([picture_id]).get(picture_id)
-        if picture is None:
-            raise NotFoundError(f"there is no picture {picture_id}")
-        return picture
-
-    def thumbnail(self, picture_id: int, side: int, format: str = "webp") -> tuple[bytes, str]:
-        """A small picture of a picture, from the cache when it is there."""
-        picture = self._known(picture_id)
-        return self._thumbnails.get(picture, side, format)
 
     # -- the rest
 

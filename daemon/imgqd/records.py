@@ -13,6 +13,12 @@ Pixels = npt.NDArray[np.uint8]
 Vectors = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
+# A picture in 4 x 3 cells (3 x 4 where it is higher than wide), 4 bits for each of red, green and
+# blue, row by row; what a grid shows until the thumbnail is there.
+PLACEHOLDER_CELLS = (4, 3)
+PLACEHOLDER_BYTES = 18
+UNKNOWN_PLACEHOLDER = b"\x88" * PLACEHOLDER_BYTES
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:

@@ -56,6 +56,13 @@ TABLE: tuple[Setting, ...] = (
         "let http_host be an address that others reach: token and photos cross the net unencrypted",
     ),
     Setting("http_fetch_urls", False, "fetch the URLs of examples for callers over HTTP as well"),
+    Setting("web", True, "serve the page that imgq --web opens, to this machine only"),
+    Setting(
+        "web_port",
+        0,
+        "port of the page; 0 is a free one, kept from then on; with http_port that one",
+        minimum=0,
+    ),
     Setting("index", "auto", "auto, exact, compact, or a FAISS factory string such as HNSW32"),
     Setting("exclude", [], "glob patterns of paths to leave out, beside the built-in ones"),
     Setting("follow_links", False, "follow symbolic links below watched folders"),

@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -20,8 +21,11 @@ from imgqd.api.guard import Limits
 from imgqd.api.server import ApiServer
 from imgqd.api.service import SyncResult, cancelled
 from imgqd.errors import NotFoundError, UsageError
+from imgqd.library.identity import signature_of
 from imgqd.metrics import Metrics
 from imgqd.records import Problem
+from imgqd.web.desktop import browse
+from imgqd.web.originals import Original
 
 NOT_UTF8 = b"/photos/caf\xe9.jpg"
 
@@ -229,6 +233,44 @@ class SmallDaemon:
     def thumbnail(self, picture_id: int, side: int, format: str = "webp") -> tuple[bytes, str]:
         self.picture(picture_id)
         return f"{format} {picture_id} {side}".encode(), f'"{picture_id}-{side}-{format}"'
+
+    def grid(self, request: dict[str, Any]) -> bytes:
+        self.requests.append(request)
+        grid = {
+            "total": 2,
+            "ids": [1, 2],
+            "ratios": [0.5, 0.5],
+            "scores": None,
+            "relevances": None,
+            "placeholders": "iIiI",
+            "stacks": {"1": 1},
+            "generation": 7,
+            "version": "abc",
+            "took_ms": 1.0,
+            "query": {},
+        }
+        return json.dumps(grid).encode()
+
+    def pictures(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        return [self.picture(number) for number in ids if number in (1, 2)]
+
+    def original(self, picture_id: int) -> Original:
+        self.picture(picture_id)
+        handle, path = tempfile.mkstemp()
+        os.write(handle, b"\xff\xd8\xff" + bytes(range(256)))
+        os.close(handle)
+        stream = open(path, "rb", buffering=0)  # noqa: SIM115
+        os.unlink(path)
+        signature = signature_of(os.fstat(stream.fileno()))
+        return Original(stream, signature, b'caf\xe9 "\r\n<b>.jpg', "jpeg", '"tag"')
+
+    def reveal(self, picture_id: int, path: bytes | None) -> None:
+        self.picture(picture_id)
+        if path not in (None, NOT_UTF8):
+            raise NotFoundError(f"picture {picture_id} has no file of that path")
+
+    def browse(self, path: bytes | None) -> dict[str, Any]:
+        return browse(path, self.watched)
 
     def model(self) -> dict[str, Any]:
         return {

@@ -72,7 +72,7 @@ def test_the_token_opens_loopback_tcp(api):
 )
 def test_without_the_right_token_nothing_is_answered(api, headers):
     headers = {name: value.replace("TOKEN", api.token) for name, value in headers.items()}
-    for method, target in (("GET", "/v1/status"), ("POST", "/v1/stop"), ("GET", "/nowhere")):
+    for method, target in (("GET", "/v1/status"), ("POST", "/v1/stop"), ("GET", "/v1/nowhere")):
         reply = api.ask(method, target, headers=headers, tcp=True)
         assert (reply.status, reply.code) == (401, "unauthorized")
         assert reply.headers["WWW-Authenticate"].startswith("Bearer")

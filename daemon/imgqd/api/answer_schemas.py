@@ -109,6 +109,55 @@ ANSWERS: dict[str, Schema] = {
             "results": listed(ref("Result")),
         }
     ),
+    "Grid": answer(
+        {
+            "total": integer("pictures that fit; with terms those that were ranked"),
+            "ids": listed(integer(), "in the order of a search: best, or newest, first"),
+            "ratios": listed(number(), "width by height, as shown"),
+            "scores": {"type": ["array", "null"], "items": number(), "description": "cosines"},
+            "relevances": {"type": ["array", "null"], "items": {"type": ["number", "null"]}},
+            "placeholders": text("18 bytes for each picture, see docs/api.md; base64"),
+            "stacks": {
+                "type": "object",
+                "description": "by id, where there are: other files with the same content or of"
+                " the same shot",
+            },
+            "generation": integer(),
+            "version": text("`v` of thumbnails: they can be kept as long as it is the same"),
+            "took_ms": number(),
+            "query": {"type": "object"},
+        }
+    ),
+    "Pictures": answer({"pictures": listed(ref("Picture"))}),
+    "Revealed": answer({"revealed": boolean()}),
+    "Browse": answer(
+        {
+            "path": text(),
+            "parent": nullable("string"),
+            "watched": boolean(),
+            "folders": listed(
+                answer(
+                    {"name": text(), "path": text(), "watched": boolean()},
+                    {**PATH_B64, "name_b64": text()},
+                )
+            ),
+            "more": boolean("there are more than are told"),
+        },
+        {**PATH_B64, "parent_b64": text()},
+    ),
+    "Web": answer(
+        {
+            "url": text("lets one browser in, once"),
+            "port": integer(),
+            "valid_s": integer("how long it does"),
+        }
+    ),
+    "Session": answer(
+        {
+            "valid_until": nullable("string", "ISO 8601; null with a token"),
+            "local": boolean("the browser is on the daemon's own machine"),
+        }
+    ),
     "FacetsAnswer": answer(
         {
             "query": {"type": "object"},

@@ -1,8 +1,9 @@
-"""Who may ask: the user on the Unix socket, and on loopback TCP whoever has the token.
+"""Who may ask: the user on the Unix socket, and on loopback TCP whoever has the token, or a browser
+with a session of the page.
 
 A browser can reach loopback TCP for any web page it shows, so there Host (against DNS rebinding)
-and Origin (against cross-site requests) are looked at before the token. Nothing of a request but
-its headers has been read when these checks are made.
+and Origin (against cross-site requests) are looked at before token and cookie. Nothing of a request
+but its headers has been read when these checks are made.
 """
 
 from __future__ import annotations
@@ -15,16 +16,37 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from multidict import CIMultiDictProxy
 
 from imgqd.errors import ImgqError
+from imgqd.web.peers import may_be_another_user
+from imgqd.web.sessions import Sessions
 
 Headers = CIMultiDictProxy[str]
 
 TOKEN_BYTES = 32
+READING = ("GET", "HEAD")
+SESSION_ROUTE = "/v1/session"
+# What the page needs. Whoever has a session can do this and nothing else: neither stop the daemon
+# nor take everything out or in, nor let another browser in.
+COOKIE_ROUTES = frozenset(
+    {("GET", route) for route in ("/v1/openapi.json", "/v1/status", "/v1/config", "/v1/events")}
+    | {("GET", route) for route in ("/v1/problems", "/v1/completions", "/v1/stats", "/v1/browse")}
+    | {("GET", "/v1/pictures/{id}" + rest) for rest in ("", "/thumbnail", "/original")}
+    | {("POST", route) for route in ("/v1/search", "/v1/grid", "/v1/facets", "/v1/pictures")}
+    | {("POST", route) for route in ("/v1/annotate", "/v1/duplicates", "/v1/sync", "/v1/retry")}
+    | {("POST", route) for route in ("/v1/pause", "/v1/resume", "/v1/pictures/{id}/reveal")}
+    | {(method, "/v1/folders") for method in ("GET", "POST", "DELETE")}
+    | {(method, "/v1/model") for method in ("GET", "PUT")}
+    | {(method, "/v1/history") for method in ("GET", "DELETE")}
+    | {("GET", "/v1/saved"), ("DELETE", "/v1/stats/words")}
+    | {(method, "/v1/saved/{name}") for method in ("GET", "PUT", "DELETE")}
+    | {(method, SESSION_ROUTE) for method in ("GET", "DELETE")}
+)
 
 
 class RefusedError(ImgqError):
@@ -46,6 +68,18 @@ class RefusedError(ImgqError):
         self.headers = dict(headers or {})
 
 
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """A request as a gate sees it. `route` is a route of ours with its placeholders, else the path;
+    `memory` lasts as long as the connection."""
+
+    headers: Headers
+    peer: socket.socket | None
+    method: str = "GET"
+    route: str = "/v1/"
+    memory: dict[str, bool] = field(default_factory=dict)
+
+
 class Gate(Protocol):
     """The door of one listener."""
 
@@ -53,7 +87,7 @@ class Gate(Protocol):
     def remote(self) -> bool:
         """True where others than this user's own programs can knock."""
 
-    def check(self, headers: Headers, peer: socket.socket | None) -> None:
+    def check(self, knock: Knock) -> None:
         """Raises RefusedError."""
 
 
@@ -62,8 +96,8 @@ class UnixGate:
 
     remote = False
 
-    def check(self, headers: Headers, peer: socket.socket | None) -> None:
-        user = peer_user(peer) if peer is not None else None
+    def check(self, knock: Knock) -> None:
+        user = peer_user(knock.peer) if knock.peer is not None else None
         if user is not None and user not in (0, os.geteuid()):
             raise RefusedError(
                 f"this daemon belongs to user {os.geteuid()}, not to user {user}; start your own",
@@ -72,18 +106,28 @@ class UnixGate:
 
 
 class TcpGate:
-    """Loopback TCP: Host, then Origin, then the token."""
+    """Loopback TCP: Host, then Origin, then the token or the cookie."""
 
     remote = True
 
-    def __init__(self, port: int, token: TokenFile, host: str = "127.0.0.1") -> None:
-        """`host` is the address that is listened on, as it stands in a URL."""
+    def __init__(
+        self,
+        port: int,
+        token: TokenFile,
+        host: str = "127.0.0.1",
+        sessions: Sessions | None = None,
+    ) -> None:
+        """`host` is the address that is listened on, as it stands in a URL; without `sessions`
+        there is no page."""
         names = (host, "localhost")
         self._hosts = {f"{name}:{port}" for name in names} | (set(names) if port == 80 else set())
         self._origins = {f"http://{host}" for host in self._hosts}
         self._token = token
+        self._sessions = sessions
+        self.cookie = f"imgq-{port}"
 
-    def check(self, headers: Headers, peer: socket.socket | None) -> None:
+    def check(self, knock: Knock) -> None:
+        headers = knock.headers
         hosts = headers.getall("Host", [])
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
             raise RefusedError(
@@ -91,6 +135,10 @@ class TcpGate:
                 + " or ".join(sorted(self._hosts)),
                 code="wrong-host",
             )
+        public = self._sessions is not None and not knock.route.startswith("/v1/")
+        if public and knock.method in READING and _is_navigation(headers):
+            # A link to the page, wherever it was: what is sent is the same for everybody.
+            return
         origins = headers.getall("Origin", [])
         site = headers.get("Sec-Fetch-Site", "none")
         if any(origin.lower() not in self._origins for origin in origins) or site not in (
@@ -100,18 +148,67 @@ class TcpGate:
             raise RefusedError(
                 "web pages of other origins may not use this daemon", code="wrong-origin"
             )
+        if public and knock.method in READING:
+            return
+        if "Authorization" in headers or self._sessions is None:
+            self._check_token(headers)
+        elif (knock.method, knock.route) == ("POST", SESSION_ROUTE):
+            self._check_browser(knock)
+        else:
+            self._check_cookie(knock, self._sessions)
+
+    def secrets(self, headers: Headers) -> Iterator[str]:
+        """What the cookies of our name hold; there may be several, set by whoever could."""
+        for line in headers.getall("Cookie", []):
+            for part in line.split(";"):
+                name, _, value = part.strip().partition("=")
+                if name == self.cookie:
+                    yield value
+
+    def _check_token(self, headers: Headers) -> None:
         scheme, _, given = headers.get("Authorization", "").partition(" ")
         wanted = self._token.value()
         if scheme.lower() != "bearer" or not hmac.compare_digest(
             given.strip().encode("utf-8", "surrogateescape"), wanted.encode("ascii")
         ):
+            raise self._unauthorized()
+
+    def _check_cookie(self, knock: Knock, sessions: Sessions) -> None:
+        if not any(sessions.valid_until(secret) for secret in self.secrets(knock.headers)):
+            raise self._unauthorized()
+        if (knock.method, knock.route) not in COOKIE_ROUTES:
+            raise RefusedError("this is not for the page; use the token", code="not-for-the-page")
+        self._check_browser(knock)
+
+    def _check_browser(self, knock: Knock) -> None:
+        if knock.method not in READING and not knock.headers.getall("Origin", []):
             raise RefusedError(
-                f"a token is needed: send `Authorization: Bearer TOKEN` with the content of "
-                f"{os.path.basename(self._token.path)}, the file beside the daemon's socket",
-                code="unauthorized",
-                status=401,
-                headers={"WWW-Authenticate": 'Bearer realm="imgq"'},
+                "a browser says which page it acts for (Origin), and this request does not",
+                code="wrong-origin",
             )
+        if "stranger" not in knock.memory:
+            knock.memory["stranger"] = may_be_another_user(knock.peer)
+        if knock.memory["stranger"]:
+            raise RefusedError(
+                "the page is for the browser of the user whose daemon this is; start your own",
+                code="wrong-user",
+            )
+
+    def _unauthorized(self) -> RefusedError:
+        page = "; for the page: imgq --web" if self._sessions is not None else ""
+        return RefusedError(
+            f"a token is needed: send `Authorization: Bearer TOKEN` with the content of "
+            f"{os.path.basename(self._token.path)}, the file beside the daemon's socket{page}",
+            code="unauthorized",
+            status=401,
+            headers={"WWW-Authenticate": 'Bearer realm="imgq"'},
+        )
+
+
+def _is_navigation(headers: Headers) -> bool:
+    return (
+        headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
+    )
 
 
 class TokenFile:

@@ -11,32 +11,22 @@ from typing import Any
 
 from imgqd import __version__
 from imgqd.api.events import KINDS
-from imgqd.api.schemas import COMPONENTS, ID_MAX, Schema, ref
+from imgqd.api.openapi_page import PAGE_PATHS
+from imgqd.api.openapi_words import ERRORS, PICTURE_ID, operation
+from imgqd.api.schemas import COMPONENTS, Schema, ref
 
-ERRORS = {
-    400: "the request makes no sense; the message says which part",
-    401: "over TCP: no token, or a wrong one",
-    403: "not for this caller: another user, a foreign Host or Origin",
-    404: "there is no such thing",
-    405: "not with this method",
-    408: "the body came too slowly",
-    413: "the body is too large",
-    500: "the daemon failed; its log says more",
-    503: "not now: starting, stopping, busy, or the model is still being made",
-}
-
-_ID = {
-    "name": "id",
-    "in": "path",
-    "required": True,
-    "description": "the picture's stable id",
-    "schema": {"type": "integer", "minimum": 0, "maximum": ID_MAX},
-}
 _SIDE = {
     "name": "side",
     "in": "query",
     "description": "the longer side is at most this many pixels",
     "schema": {"type": "integer", "minimum": 16, "maximum": 2048, "default": 256},
+}
+
+_VERSION: Schema = {
+    "name": "v",
+    "in": "query",
+    "description": "the `version` of a grid: the answer can then be kept without asking again",
+    "schema": {"type": "string", "maxLength": 100},
 }
 
 _DAYS = {
@@ -61,39 +51,6 @@ _FORM: dict[str, Any] = {
 }
 
 
-def _operation(
-    operation_id: str,
-    summary: str,
-    answer: str | dict[str, Any],
-    *,
-    body: str | None = None,
-    body_needed: bool = False,
-    parameters: list[Schema] | None = None,
-    description: str = "",
-    extra: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    content = {"application/json": {"schema": ref(answer)}} if isinstance(answer, str) else answer
-    responses: dict[str, Any] = {"200": {"description": summary, "content": content}}
-    responses.update(extra or {})
-    for status in ERRORS:
-        responses[str(status)] = {"$ref": f"#/components/responses/Error{status}"}
-    operation: dict[str, Any] = {
-        "operationId": operation_id,
-        "summary": summary,
-        "responses": responses,
-    }
-    if description:
-        operation["description"] = description
-    if parameters:
-        operation["parameters"] = parameters
-    if body:
-        operation["requestBody"] = {
-            "required": body_needed,
-            "content": {"application/json": {"schema": ref(body)}},
-        }
-    return operation
-
-
 _NAME: dict[str, Any] = {
     "name": "name",
     "in": "path",
@@ -111,12 +68,12 @@ _TOP: dict[str, Any] = {
 
 PATHS: dict[str, dict[str, Any]] = {
     "/v1/openapi.json": {
-        "get": _operation(
+        "get": operation(
             "describe", "This document.", {"application/json": {"schema": {"type": "object"}}}
         )
     },
     "/v1/search": {
-        "post": _operation(
+        "post": operation(
             "search",
             "Pictures like the terms, best first.",
             "SearchAnswer",
@@ -126,7 +83,7 @@ PATHS: dict[str, dict[str, Any]] = {
         )
     },
     "/v1/facets": {
-        "post": _operation(
+        "post": operation(
             "facets",
             "Counts pictures by year, month, folder, format, camera, category and tag.",
             "FacetsAnswer",
@@ -136,7 +93,7 @@ PATHS: dict[str, dict[str, Any]] = {
         )
     },
     "/v1/duplicates": {
-        "post": _operation(
+        "post": operation(
             "duplicates",
             "Groups of pictures that look the same.",
             "Duplicates",
@@ -144,13 +101,13 @@ PATHS: dict[str, dict[str, Any]] = {
         )
     },
     "/v1/history": {
-        "get": _operation("history", "What was asked.", "History", parameters=[_TOP]),
-        "delete": _operation("clearHistory", "Forgets what was asked.", "Forgotten"),
+        "get": operation("history", "What was asked.", "History", parameters=[_TOP]),
+        "delete": operation("clearHistory", "Forgets what was asked.", "Forgotten"),
     },
-    "/v1/saved": {"get": _operation("allSaved", "The questions that are saved.", "Saved")},
+    "/v1/saved": {"get": operation("allSaved", "The questions that are saved.", "Saved")},
     "/v1/saved/{name}": {
-        "get": _operation("saved", "One saved question.", "Saved", parameters=[_NAME]),
-        "put": _operation(
+        "get": operation("saved", "One saved question.", "Saved", parameters=[_NAME]),
+        "put": operation(
             "save",
             "Saves the arguments of a question under a name.",
             "Saved",
@@ -158,24 +115,22 @@ PATHS: dict[str, dict[str, Any]] = {
             body_needed=True,
             parameters=[_NAME],
         ),
-        "delete": _operation(
-            "forget", "Removes a saved question.", "Forgotten", parameters=[_NAME]
-        ),
+        "delete": operation("forget", "Removes a saved question.", "Forgotten", parameters=[_NAME]),
     },
     "/v1/completions": {
-        "get": _operation("completions", "Tags and saved names, for a shell.", "Completions")
+        "get": operation("completions", "Tags and saved names, for a shell.", "Completions")
     },
-    "/v1/status": {"get": _operation("status", "What the daemon is doing.", "Status")},
+    "/v1/status": {"get": operation("status", "What the daemon is doing.", "Status")},
     "/v1/folders": {
-        "get": _operation("folders", "The watched folders.", "Folders"),
-        "post": _operation(
+        "get": operation("folders", "The watched folders.", "Folders"),
+        "post": operation(
             "addFolders",
             "Watches folders; answers with all of them.",
             "Folders",
             body="FoldersRequest",
             body_needed=True,
         ),
-        "delete": _operation(
+        "delete": operation(
             "removeFolders",
             "Forgets folders; answers with those that are left.",
             "Folders",
@@ -184,7 +139,7 @@ PATHS: dict[str, dict[str, Any]] = {
         ),
     },
     "/v1/relocate": {
-        "post": _operation(
+        "post": operation(
             "relocate",
             "Lets what is known below one path be known below another.",
             "Relocated",
@@ -194,7 +149,7 @@ PATHS: dict[str, dict[str, Any]] = {
         )
     },
     "/v1/sync": {
-        "post": _operation(
+        "post": operation(
             "sync",
             "Waits until every change made on disk before is searchable, or a problem.",
             "SyncAnswer",
@@ -202,7 +157,7 @@ PATHS: dict[str, dict[str, Any]] = {
         )
     },
     "/v1/pause": {
-        "post": _operation(
+        "post": operation(
             "pause",
             "Pauses indexing until it is resumed, over restarts too.",
             "Pausing",
@@ -211,35 +166,35 @@ PATHS: dict[str, dict[str, Any]] = {
         )
     },
     "/v1/resume": {
-        "post": _operation(
+        "post": operation(
             "resume",
             "Lets indexing go on, on battery power too.",
             "Pausing",
             body="EmptyRequest",
         )
     },
-    "/v1/problems": {"get": _operation("problems", "Files that could not be indexed.", "Problems")},
+    "/v1/problems": {"get": operation("problems", "Files that could not be indexed.", "Problems")},
     "/v1/retry": {
-        "post": _operation("retry", "Tries problems again.", "Retried", body="RetryRequest")
+        "post": operation("retry", "Tries problems again.", "Retried", body="RetryRequest")
     },
     "/v1/pictures/{id}": {
-        "get": _operation("picture", "One picture.", "Picture", parameters=[_ID])
+        "get": operation("picture", "One picture.", "Picture", parameters=[PICTURE_ID])
     },
     "/v1/pictures/{id}/thumbnail": {
-        "get": _operation(
+        "get": operation(
             "thumbnail",
             "One picture, small.",
             {
                 f"image/{form}": {"schema": {"type": "string", "contentMediaType": f"image/{form}"}}
                 for form in _FORM["schema"]["enum"]
             },
-            parameters=[_ID, _SIDE, _FORM],
+            parameters=[PICTURE_ID, _SIDE, _FORM, _VERSION],
             description="Has an ETag; answers 304 to the same one in If-None-Match.",
             extra={"304": {"description": "the picture has not changed"}},
         )
     },
     "/v1/annotate": {
-        "post": _operation(
+        "post": operation(
             "annotate",
             "Changes what a person says of pictures: tags, description, own fields, category.",
             "Annotated",
@@ -249,7 +204,7 @@ PATHS: dict[str, dict[str, Any]] = {
         )
     },
     "/v1/export": {
-        "get": _operation(
+        "get": operation(
             "export",
             "What persons said of pictures, by content, a page at a time.",
             "Exported",
@@ -257,7 +212,7 @@ PATHS: dict[str, dict[str, Any]] = {
         )
     },
     "/v1/import": {
-        "post": _operation(
+        "post": operation(
             "import",
             "Takes in what was exported, here or on another machine.",
             "Imported",
@@ -266,8 +221,8 @@ PATHS: dict[str, dict[str, Any]] = {
         )
     },
     "/v1/model": {
-        "get": _operation("model", "The model in use.", "Model"),
-        "put": _operation(
+        "get": operation("model", "The model in use.", "Model"),
+        "put": operation(
             "setModel",
             "Changes the model; pictures are embedded again in the background.",
             "Model",
@@ -276,16 +231,16 @@ PATHS: dict[str, dict[str, Any]] = {
         ),
     },
     "/v1/verify": {
-        "post": _operation(
+        "post": operation(
             "verify",
             "Compares database, index and disk; mends what differs when asked to.",
             "Verified",
             body="VerifyRequest",
         )
     },
-    "/v1/config": {"get": _operation("config", "The settings in effect.", "Config")},
+    "/v1/config": {"get": operation("config", "The settings in effect.", "Config")},
     "/v1/events": {
-        "get": _operation(
+        "get": operation(
             "events",
             "Events as they happen, until either side ends it.",
             {"text/event-stream": {"schema": {"type": "string"}}},
@@ -294,12 +249,12 @@ PATHS: dict[str, dict[str, Any]] = {
         )
     },
     "/v1/metrics": {
-        "get": _operation(
+        "get": operation(
             "metrics", "Prometheus text.", {"text/plain": {"schema": {"type": "string"}}}
         )
     },
     "/v1/stats": {
-        "get": _operation(
+        "get": operation(
             "stats",
             "How the daemon is used: searches a day, times, words.",
             "Stats",
@@ -307,11 +262,12 @@ PATHS: dict[str, dict[str, Any]] = {
         )
     },
     "/v1/stats/words": {
-        "delete": _operation("forgetWords", "Forgets the words of all searches.", "Forgotten")
+        "delete": operation("forgetWords", "Forgets the words of all searches.", "Forgotten")
     },
     "/v1/stop": {
-        "post": _operation("stop", "Asks the daemon to stop.", "Stopping", body="EmptyRequest")
+        "post": operation("stop", "Asks the daemon to stop.", "Stopping", body="EmptyRequest")
     },
+    **PAGE_PATHS,
 }
 
 
@@ -332,7 +288,7 @@ def document() -> dict[str, Any]:
             ),
         },
         "servers": [{"url": "/", "description": "the socket, or http://127.0.0.1:PORT"}],
-        "security": [{}, {"token": []}],
+        "security": [{}, {"token": []}, {"session": []}],
         "paths": PATHS,
         "components": {
             "schemas": COMPONENTS,
@@ -348,7 +304,13 @@ def document() -> dict[str, Any]:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "the content of the file `token` beside the socket",
-                }
+                },
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "imgq-PORT",
+                    "description": "a browser's, from POST /v1/session; opens what the page needs",
+                },
             },
         },
     }

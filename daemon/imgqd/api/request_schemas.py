@@ -25,6 +25,53 @@ BASE64 = (
 PATHS = listed(ref("PathInput"), "absolute paths", minItems=1, maxItems=1000)
 TIMEOUT = number("seconds to wait at most", minimum=0, maximum=604_800)
 
+# What every question is made of.
+_ASKED: Schema = {
+    "terms": listed(ref("Term"), "what to look for, summed by weight", maxItems=1000),
+    "q": text(
+        'one box of text: terms as in TEXT of imgq, id:N for an example, -WORD or -"WORDS" for'
+        " what is not wanted",
+        maxLength=10_000,
+    ),
+    "in": listed(ref("PathInput"), "only below one of these folders", maxItems=1000),
+    "after": text("taken at or after: 2024, 2024-06-30, `2 weeks ago`", maxLength=100),
+    "before": text("taken before", maxLength=100),
+    "types": listed(text(maxLength=50), "formats: jpeg, png, heic, raw, ...", maxItems=100),
+    "camera": text("part of the camera's name", maxLength=1000),
+    "near": listed(
+        number(minimum=-180, maximum=40_000),
+        "latitude, longitude, kilometres",
+        minItems=3,
+        maxItems=3,
+    ),
+    "tags": listed(text(maxLength=1000), "all of these tags", maxItems=100),
+    "min_size": listed(
+        integer(minimum=0, maximum=1_000_000), "width, height", minItems=2, maxItems=2
+    ),
+    "orientation": text(enum=["landscape", "portrait", "square"]),
+    "where": listed(
+        request({"key": text(minLength=1), "value": text()}, ("key", "value")),
+        "own fields (or lens, keyword) that have these values",
+        maxItems=100,
+    ),
+    "rating": integer("at least so many stars", minimum=-1, maximum=5),
+    "words": text("words in path, title, description, keywords, tags", maxLength=1000),
+    "category": text("what it shows, as computed or corrected", maxLength=1000),
+    "all": boolean("every file of a shot (RAW and JPEG, say) as a result of its own"),
+    "min_score": number("cosine similarity", minimum=-1, maximum=1),
+    "relevant": boolean("only what stands out from what unrelated texts score"),
+    "diverse": boolean("good results that do not all show the same"),
+    "remember": text("what a person typed, for the history", maxLength=10_000),
+    "expand": text(
+        "variations of the texts; default: what was measured to help for the model",
+        enum=["words", "templates", "off"],
+    ),
+    "sync": boolean("answer once every change made on disk before is searchable"),
+    "timeout_s": TIMEOUT,
+    "literal": boolean("take texts as they stand"),
+}
+_SOMETHING = [{"required": ["terms"]}, {"required": ["q"]}]
+
 REQUESTS: dict[str, Schema] = {
     "PathInput": {
         "description": "a path: text, or base64 of its bytes where it is not valid UTF-8",
@@ -48,50 +95,45 @@ REQUESTS: dict[str, Schema] = {
     ),
     "SearchRequest": request(
         {
-            "terms": listed(ref("Term"), "what to look for, summed by weight", maxItems=1000),
+            **_ASKED,
             "top": integer("how many results", minimum=1, maximum=1000, default=10),
             "offset": integer(
                 "how many to leave out first", minimum=0, maximum=1_000_000, default=0
             ),
-            "in": listed(ref("PathInput"), "only below one of these folders", maxItems=1000),
-            "after": text("taken at or after: 2024, 2024-06-30, `2 weeks ago`", maxLength=100),
-            "before": text("taken before", maxLength=100),
-            "types": listed(text(maxLength=50), "formats: jpeg, png, heic, raw, ...", maxItems=100),
-            "camera": text("part of the camera's name", maxLength=1000),
-            "near": listed(
-                number(minimum=-180, maximum=40_000),
-                "latitude, longitude, kilometres",
-                minItems=3,
-                maxItems=3,
-            ),
-            "tags": listed(text(maxLength=1000), "all of these tags", maxItems=100),
-            "min_size": listed(
-                integer(minimum=0, maximum=1_000_000), "width, height", minItems=2, maxItems=2
-            ),
-            "orientation": text(enum=["landscape", "portrait", "square"]),
-            "where": listed(
-                request({"key": text(minLength=1), "value": text()}, ("key", "value")),
-                "own fields (or lens, keyword) that have these values",
-                maxItems=100,
-            ),
-            "rating": integer("at least so many stars", minimum=-1, maximum=5),
-            "words": text("words in path, title, description, keywords, tags", maxLength=1000),
-            "category": text("what it shows, as computed or corrected", maxLength=1000),
-            "all": boolean("every file of a shot (RAW and JPEG, say) as a result of its own"),
-            "min_score": number("cosine similarity", minimum=-1, maximum=1),
-            "relevant": boolean("only what stands out from what unrelated texts score"),
-            "diverse": boolean("good results that do not all show the same"),
-            "remember": text("what a person typed, for the history", maxLength=10_000),
-            "expand": text(
-                "variations of the texts; default: what was measured to help for the model",
-                enum=["words", "templates", "off"],
-            ),
-            "sync": boolean("answer once every change made on disk before is searchable"),
-            "timeout_s": TIMEOUT,
-            "literal": boolean("take texts as they stand"),
         },
-        ("terms",),
+        anyOf=_SOMETHING,
     ),
+    "GridRequest": request(
+        {
+            **_ASKED,
+            "most": integer(
+                "how many pictures; default: with terms 2,000, without all",
+                minimum=1,
+                maximum=1_000_000,
+            ),
+            "sort": text(
+                "best is newest without terms", enum=["best", "newest", "oldest"], default="best"
+            ),
+        },
+    ),
+    "PicturesRequest": request(
+        {
+            "ids": listed(
+                integer(minimum=0, maximum=ID_MAX), "which pictures", minItems=1, maxItems=200
+            )
+        },
+        ("ids",),
+    ),
+    "RevealRequest": request(
+        {
+            "path": text("which of the picture's files; default: the first", maxLength=4096),
+            "path_b64": text(maxLength=8192),
+        }
+    ),
+    "WebRequest": request(
+        {"address": text("the query that the page begins with, from its ? on", maxLength=8000)}
+    ),
+    "SessionRequest": request({"key": text("from the link", maxLength=200)}, ("key",)),
     "AnnotateRequest": request(
         {
             "ids": listed(

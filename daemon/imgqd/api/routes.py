@@ -17,21 +17,26 @@ import structlog
 from aiohttp import web
 
 from imgqd.api import openapi, schema
+from imgqd.api.asked import is_remote
+from imgqd.api.asked import picture_id as asked_picture_id
+from imgqd.api.asked import side as asked_side
 from imgqd.api.asking import Asking
-from imgqd.api.auth import RefusedError
+from imgqd.api.auth import Knock, RefusedError
 from imgqd.api.describing import Describing
 from imgqd.api.events import encode
 from imgqd.api.guard import SAFE_HEADERS, BodyReader, GuardedHandler, Limits
 from imgqd.api.jsontext import parse_path, read_json
 from imgqd.api.replies import error_reply as _error
 from imgqd.api.replies import json_reply as _json
-from imgqd.api.schemas import COMPONENTS, ID_MAX
+from imgqd.api.schemas import COMPONENTS
 from imgqd.api.service import Service, Subscription
 from imgqd.api.using import Using
 from imgqd.api.workers import Lanes
-from imgqd.errors import ImgqError, NotFoundError, UsageError
+from imgqd.errors import ImgqError, UsageError
 from imgqd.metrics import CONTENT_TYPE, Metrics
 from imgqd.records import Problem
+from imgqd.web.page import Listen, Page
+from imgqd.web.routes import WebRoutes
 
 log = structlog.get_logger("api")
 
@@ -42,7 +47,6 @@ OTHER_BODY = 8_000_000
 # Below this a body is parsed on the event loop: that is quicker than changing threads.
 PARSE_INLINE = 65_536
 HEARTBEAT_S = 15.0
-SIDES = (16, 2048)
 FORMATS = ("webp", "png", "jpeg")
 # For these a client may simply wait and ask again.
 SOON_OVER = frozenset({"busy", "model-not-ready", "starting"})
@@ -58,6 +62,9 @@ class Api:
     metrics: Metrics | None
     limits: Limits
     fetch_urls: bool = False
+    page: Page | None = None
+    # How the page's own listener is opened; server.py's.
+    listen: Listen | None = None
     lanes: Lanes = field(default_factory=Lanes)
     subscriptions: set[Subscription] = field(default_factory=set)
 
@@ -100,6 +107,9 @@ class Api:
             *Describing(self.service, self.lanes, self._request).table(),
             *Asking(self.service, self.lanes, self._request).table(),
             *Using(self.service, self.lanes).table(),
+            *WebRoutes(
+                self.service, self.lanes, self._request, self._query, self.page, self._listen
+            ).table(),
         ]
 
     @web.middleware
@@ -113,7 +123,9 @@ class Api:
                 raise UsageError("send the path only, not a whole URL")
             transport = request.transport
             peer = transport.get_extra_info("socket") if transport is not None else None
-            connection.gate.check(request.headers, peer)
+            connection.gate.check(
+                Knock(request.headers, peer, request.method, _route(request), connection.memory)
+            )
             return await handler(request)
         except web.HTTPMethodNotAllowed as error:
             allowed = ", ".join(sorted(error.allowed_methods))
@@ -121,12 +133,18 @@ class Api:
             response.headers["Allow"] = allowed
             return response
         except web.HTTPNotFound:
+            if self.page is not None and connection.gate.remote:
+                reply = self.page.pages.reply(request)
+                if reply is not None:
+                    return reply
             return _error(
                 404, "not-found", "there is nothing here; GET /v1/openapi.json lists it all"
             )
         except web.HTTPException as error:
             return _error(error.status, "bad-request", error.reason)
         except ImgqError as error:
+            if error.status == 400 and connection.body_size:
+                await asyncio.sleep(self.bodies.nonsense(connection.body_size))
             response = _error(error.status, error.code, error.message)
             if isinstance(error, RefusedError):
                 response.headers.update(error.headers)
@@ -224,11 +242,11 @@ class Api:
         return _json({"retried": await self.lanes.control.run(self.service.retry, paths)})
 
     async def get_picture(self, request: web.Request) -> web.Response:
-        picture_id = _picture_id(request)
+        picture_id = asked_picture_id(request)
         return _json(await self.lanes.control.run(self.service.picture, picture_id))
 
     async def get_thumbnail(self, request: web.Request) -> web.Response:
-        picture_id, side = _picture_id(request), _side(request)
+        picture_id, side = asked_picture_id(request), asked_side(request)
         form = request.query.get("format", "webp")
         if form not in FORMATS:
             raise UsageError(f"format must be one of {', '.join(FORMATS)}")
@@ -295,12 +313,16 @@ class Api:
         response.force_close()
         return response
 
-    async def _query(self, request: web.Request) -> Any:
-        query = await self._request(request, "SearchRequest", SEARCH_BODY)
+    async def _listen(self, port: int) -> str:
+        assert self.listen is not None
+        return await self.listen(port)
+
+    async def _query(self, request: web.Request, name: str = "SearchRequest") -> Any:
+        query = await self._request(request, name, SEARCH_BODY)
         if (
-            _is_remote(request)
+            is_remote(request)
             and not self.fetch_urls
-            and any("url" in term for term in query["terms"])
+            and any("url" in term for term in query.get("terms", ()))
         ):
             raise RefusedError(
                 "over TCP the daemon fetches no URLs (setting http_fetch_urls); send the picture "
@@ -312,17 +334,15 @@ class Api:
     async def _request(self, request: web.Request, name: str, limit: int = OTHER_BODY) -> Any:
         """The checked body: what `name` in schemas.REQUESTS allows. Raises UsageError."""
         kind = request.headers.get("Content-Type", "application/json").partition(";")[0].strip()
-        if _is_remote(request) and kind.lower() != "application/json":
+        if is_remote(request) and kind.lower() != "application/json":
             raise UsageError("send the body as application/json", code="not-json")
         self.bodies.expected(request, limit)
         body = await self.bodies.read(request, limit)
-        try:
-            if len(body) <= PARSE_INLINE:
-                return _parse(body, name)
-            return await self.lanes.parsing.run(_parse, body, name)
-        except UsageError:
-            await asyncio.sleep(self.bodies.nonsense(len(body)))
-            raise
+        assert isinstance(request.protocol, GuardedHandler)
+        request.protocol.body_size = len(body)
+        if len(body) <= PARSE_INLINE:
+            return _parse(body, name)
+        return await self.lanes.parsing.run(_parse, body, name)
 
 
 def _parse(body: bytearray, name: str) -> Any:
@@ -346,27 +366,10 @@ def _problem(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _is_remote(request: web.Request) -> bool:
-    connection = request.protocol
-    return isinstance(connection, GuardedHandler) and connection.gate.remote
-
-
-def _picture_id(request: web.Request) -> int:
-    digits = request.match_info["id"]
-    if not (digits.isascii() and digits.isdigit() and 0 < len(digits) < 20):
-        raise NotFoundError("there is no such picture; its id is a whole number")
-    picture_id = int(digits)
-    if picture_id > ID_MAX:
-        raise NotFoundError(f"there is no picture {picture_id}")
-    return picture_id
-
-
-def _side(request: web.Request) -> int:
-    digits = request.query.get("side", "256")
-    least, most = SIDES
-    if not (digits.isascii() and digits.isdigit() and least <= int(digits[:9]) <= most):
-        raise UsageError(f"side must be a whole number of pixels from {least} to {most}")
-    return int(digits)
+def _route(request: web.Request) -> str:
+    """The route with its placeholders; the path where there is none."""
+    resource = request.match_info.route.resource
+    return request.path if resource is None else resource.canonical
 
 
 async def _set_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -55,7 +55,8 @@ def _alternatives(
         return None
     names = [name for branch in branches for name in branch.get("required", ())]
     if len(names) == len(branches) and isinstance(value, dict):
-        return f"{where or 'the request'}: give exactly one of {', '.join(names)}"
+        how = "exactly one" if keyword == "oneOf" else "at least one"
+        return f"{where or 'the request'}: give {how} of {', '.join(names)}"
     return next(problem for problem in problems if problem)
 
 

@@ -27,6 +27,7 @@ from imgqd.api.routes import Api
 from imgqd.api.service import Service
 from imgqd.errors import AlreadyRunningError, ImgqError, UnavailableError, UsageError
 from imgqd.metrics import Metrics
+from imgqd.web.page import Page
 
 log = structlog.get_logger("api")
 
@@ -48,6 +49,8 @@ class ApiServer:
         http_host: str = LOOPBACK,
         allow_lan: bool = False,
         fetch_urls: bool = False,
+        web_page: bool = True,
+        web_port: int = 0,
         metrics: Metrics | None = None,
         limits: Limits | None = None,
         inherited: Sequence[socket.socket] = (),
@@ -55,13 +58,17 @@ class ApiServer:
         """`inherited` are listening Unix sockets from a service manager, used instead of our own.
 
         `http_host` is an address of this machine, a loopback one unless `allow_lan`; `fetch_urls`
-        lets callers over TCP have URLs fetched. Port 0: no TCP.
+        lets callers over TCP have URLs fetched. Port 0: no TCP, until the page is asked for; it is
+        served on `web_port` then, 0 being any free one, or where `http_port` is.
         """
         self._locations = locations
         self._http_port, self._http_host, self._allow_lan = http_port, http_host, allow_lan
         self._limits = limits or Limits()
         self._inherited = list(inherited)
-        self._api = Api(service, metrics, self._limits, fetch_urls)
+        self._page = Page(locations, port=web_port) if web_page else None
+        self._api = Api(
+            service, metrics, self._limits, fetch_urls, self._page, self._listen_for_page
+        )
         self._runner: web.AppRunner | None = None
         self._servers: list[asyncio.Server] = []
         self._socket_inode: int | None = None
@@ -83,13 +90,9 @@ class ApiServer:
             if self._http_port:
                 host = checked_host(self._http_host, allow_lan=self._allow_lan)
                 listener = bind_tcp(host, self._http_port)
-                name = f"[{host}]" if host.version == 6 else str(host)
-                port = listener.getsockname()[1]
-                make_private(self._locations.runtime)
-                token = TokenFile(self._locations.token)
-                token.value()
-                await self._listen(listener, TcpGate(port, token, name))
-                self.http = f"http://{name}:{port}"
+                self.http = await self._listen_tcp(host, listener)
+                if self._page is not None:
+                    self._page.url = self.http
             write_endpoint(
                 self._locations.endpoint,
                 socket=address,
@@ -97,6 +100,8 @@ class ApiServer:
                 pid=os.getpid(),
             )
             self._announced = True
+            if self._page is not None:
+                await self._page.come_back(self._listen_for_page)
         except BaseException as error:
             await self.stop()
             if isinstance(error, OSError):
@@ -122,6 +127,21 @@ class ApiServer:
         listener = bind_unix(self._locations.socket)
         self._socket_inode = os.stat(self._locations.socket).st_ino
         return listener
+
+    async def _listen_for_page(self, port: int) -> str:
+        host = checked_host(LOOPBACK, allow_lan=False)
+        return await self._listen_tcp(host, bind_tcp(host, port, "web_port"))
+
+    async def _listen_tcp(self, host: Address, listener: socket.socket) -> str:
+        """Serves on a bound socket; returns its URL."""
+        name = f"[{host}]" if host.version == 6 else str(host)
+        port = listener.getsockname()[1]
+        make_private(self._locations.runtime)
+        token = TokenFile(self._locations.token)
+        token.value()
+        sessions = None if self._page is None else self._page.sessions
+        await self._listen(listener, TcpGate(port, token, name, sessions))
+        return f"http://{name}:{port}"
 
     async def _listen(self, listener: socket.socket, gate: Gate) -> None:
         assert self._runner is not None and self._runner.server is not None
@@ -205,10 +225,10 @@ def checked_host(text: str, *, allow_lan: bool) -> Address:
     return host
 
 
-def bind_tcp(host: Address, port: int) -> socket.socket:
+def bind_tcp(host: Address, port: int, setting: str = "http_port") -> socket.socket:
     """A TCP socket on `host` only. Raises UsageError for a port that cannot be had."""
     if not 0 <= port <= 65535:
-        raise UsageError(f"http_port {port} is not a port; choose one from 1024 to 65535, or 0")
+        raise UsageError(f"{setting} {port} is not a port; choose one from 1024 to 65535, or 0")
     family = socket.AF_INET6 if host.version == 6 else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -219,7 +239,7 @@ def bind_tcp(host: Address, port: int) -> socket.socket:
         listener.close()
         reason = "another program uses it" if error.errno == errno.EADDRINUSE else error.strerror
         raise ImgqError(
-            f"http_port {port} on {host}: {reason}; choose another, or 0 to switch it off",
+            f"{setting} {port} on {host}: {reason}; choose another, or 0",
             code="listen",
         ) from error
     return listener

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from imgqd.records import Problem
+from imgqd.web.originals import Original
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,24 @@ class Service(Protocol):
 
         `format` is webp, png or jpeg. The tag differs for every content, side and format.
         """
+
+    def grid(self, request: dict[str, Any]) -> bytes:
+        """The JSON of openapi's Grid, which answers a GridRequest. Raises UsageError."""
+
+    def pictures(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """As `picture`, in the order of `ids`; those that are not there are left out."""
+
+    def original(self, picture_id: int) -> Original:
+        """The picture's own file, open. Raises NotFoundError when none is as it was indexed."""
+
+    def reveal(self, picture_id: int, path: bytes | None) -> None:
+        """Shows one of the picture's files in the file manager.
+
+        Raises NotFoundError for another path than the picture's, UnavailableError.
+        """
+
+    def browse(self, path: bytes | None) -> dict[str, Any]:
+        """The folders in a folder, as web.desktop.browse."""
 
     def model(self) -> dict[str, Any]:
         """The model in use: `spec`, `id`, `dim`, `runtime`, `device`, `fallback` and more."""

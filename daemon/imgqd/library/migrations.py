@@ -132,8 +132,12 @@ CREATE TABLE saved_searches (
 ) STRICT, WITHOUT ROWID;
 """
 
+# What a grid shows until a thumbnail is there: records.PLACEHOLDER_BYTES bytes.
+_PLACEHOLDERS = "ALTER TABLE pictures ADD COLUMN placeholder BLOB;"
+
 MIGRATIONS: tuple[str, ...] = (
     _DESCRIBED + _PICTURES_GONE + "".join(_trigger(*trigger) for trigger in _TRIGGERS),
     _SEARCHES,
     _USAGE,
+    _PLACEHOLDERS,
 )

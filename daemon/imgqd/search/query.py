@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
 import structlog
 
+from imgq.box import box_terms
+from imgq.errors import UsageError as ClientUsageError
 from imgqd.errors import UsageError
 from imgqd.library.store import Store
 from imgqd.records import Ids, Preprocess, Vectors
@@ -26,6 +28,7 @@ from imgqd.search.index import VectorIndex
 from imgqd.search.liveness import Liveness
 from imgqd.search.ranking import FIRST_DEPTH, Ranking
 from imgqd.search.refine import Plan, Refiner, Wishes, parse_wishes
+from imgqd.search.stacks import stack_of
 from imgqd.search.terms import (
     Decoder,
     ImageTower,
@@ -139,12 +142,23 @@ def parse_request(request: dict[str, Any]) -> Query:
     min_score = request.get("min_score")
     if min_score is not None and not -1 <= min_score <= 1:
         raise UsageError(f"--min-score: {min_score:g} is not within -1..1")
-    terms = parse_terms(request.get("terms") or [])
+    terms = parse_terms([*(request.get("terms") or []), *_boxed(request)])
     if min_score is not None and not terms:
         raise UsageError("--min-score needs something to compare with: a text or an example")
     wishes = parse_wishes(request, terms=bool(terms), last=top + offset)
     stacked = not request.get("all", False)
     return Query(terms, parse_filters(request), top, offset, min_score, request, wishes, stacked)
+
+
+def _boxed(request: dict[str, Any]) -> list[dict[str, Any]]:
+    """The terms of `q`, in the client's own words."""
+    text = request.get("q", "")
+    if not text.strip():
+        return []
+    try:
+        return [{"text": text}] if request.get("literal") else box_terms(text)
+    except ClientUsageError as error:
+        raise UsageError(error.message) from None
 
 
 class Searcher:
@@ -207,12 +221,16 @@ class Searcher:
         """Begins what the first answer of a model would have to wait for."""
         self._refiner.warm(self._towers(serving))
 
-    def picture(self, picture_id: int) -> Hit | None:
-        """One picture as a hit without a score; None when there is none that is on disk."""
-        collector = self._collector(Filters(), 1, 0, None)
-        collector.take([(np.asarray([picture_id], dtype=np.int64), np.full(1, np.nan))])
+    def pictures(self, ids: Sequence[int]) -> list[Hit]:
+        """Pictures as hits without a score, in the order of `ids`; those that are not on disk are
+        left out."""
+        collector = self._collector(Filters(), len(ids), 0, None)
+        collector.take([(np.asarray(ids, dtype=np.int64), np.full(len(ids), np.nan))])
         self._report(collector)
-        return next(iter(collector.hits()), None)
+        return [
+            replace(hit, stack=stack_of(self._store, hit.picture, hit.path, hit.modified))
+            for hit in collector.hits()
+        ]
 
     def _collector(
         self, filters: Filters, top: int, offset: int, least: float | None, stacked: bool = False

@@ -19,7 +19,7 @@ SAME_TAKEN_S = 1.0
 SAME_MODIFIED_S = 2.0
 # A Live Photo's film is written when it ends.
 SAME_FILM_S = 10.0
-_LEADING = frozenset({"raw", "heic"})
+LEADING = frozenset({"raw", "heic"})
 _FILMS = frozenset({b".mov", b".mp4"})
 
 
@@ -58,7 +58,7 @@ def stack_of(store: Store, picture: Picture, path: bytes, modified: float) -> tu
             near = any(m is not None and abs(when - m) <= SAME_FILM_S for m in moments)
             if ending.lower() in _FILMS and facts.format in ("heic", "jpeg") and near:
                 found.append(Member(None, os.path.join(directory, other), "video"))
-        elif format != facts.format and _LEADING & {format, facts.format}:
+        elif format != facts.format and LEADING & {format, facts.format}:
             if taken is not None and facts.taken is not None:
                 same = abs(taken - facts.taken) <= SAME_TAKEN_S
             else:

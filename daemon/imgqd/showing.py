@@ -1,0 +1,116 @@
+"""The part of Operations that shows pictures: the grid, pictures one by one, thumbnails, originals.
+
+What is ranked is search.query's, what is laid out search.grid's, what is sent web.originals'.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from imgqd.api.jsontext import jsonable
+from imgqd.errors import NotFoundError
+from imgqd.library.store import Store
+from imgqd.records import Picture
+from imgqd.search.grid import Grid
+from imgqd.search.hits import Hit
+from imgqd.search.query import Searcher, parse_request
+from imgqd.thumbnails import Thumbnails
+from imgqd.web import desktop
+from imgqd.web.originals import Original, open_original
+
+if TYPE_CHECKING:
+    from imgqd.daemon import Daemon
+
+MOST_RANKED = 10_000
+RANKED = 2000
+
+
+class Showing:
+    """A part of Operations; thread-safe."""
+
+    _daemon: Daemon
+    _store: Store
+    _searcher: Searcher
+    _grid: Grid
+    _thumbnails: Thumbnails
+
+    def _sync_first(self, request: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def remember(self, typed: str | None, results: int) -> None:
+        """See Asking."""
+        raise NotImplementedError
+
+    def grid(self, request: dict[str, Any]) -> bytes:
+        """The JSON of all pictures that fit; see the API's GridRequest and Grid."""
+        started = time.perf_counter()
+        most = request.get("most")
+        query = parse_request(request)
+        sort = request.get("sort", "best")
+        self._sync_first(request)
+        if query.terms:
+            serving = self._daemon.models.ready()
+            self._searcher.warm(serving)
+            top = min(RANKED if most is None else most, MOST_RANKED)
+            answer = self._searcher.search(dataclasses.replace(query, top=top), serving)
+            cells = self._grid.of_hits(answer.hits, sort)
+        else:
+            cells = self._grid.filtered(query.filters, most, sort)
+        took = time.perf_counter() - started
+        if request.get("remember"):
+            # A box is read while somebody types in it: only what was meant counts as a question.
+            texts = [str(term.value) for term in query.terms if term.kind == "text"]
+            self._daemon.usage.answered(took, texts)
+            self.remember(request["remember"], cells.total)
+        return cells.to_json(
+            {
+                "version": self._store.library_id[:12],
+                "took_ms": round(took * 1000, 3),
+                "query": jsonable(query.to_json()),
+            }
+        )
+
+    def picture(self, picture_id: int) -> dict[str, Any]:
+        """One picture as a result object without rank and score."""
+        found = self.pictures([picture_id])
+        if not found:
+            raise NotFoundError(f"there is no picture {picture_id}")
+        return found[0]
+
+    def pictures(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """Several, in the order of `ids`; those that are not there are left out."""
+        return [_told(hit) for hit in self._searcher.pictures(ids)]
+
+    def _known(self, picture_id: int) -> Picture:
+        picture = self._store.pictures([picture_id]).get(picture_id)
+        if picture is None:
+            raise NotFoundError(f"there is no picture {picture_id}")
+        return picture
+
+    def thumbnail(self, picture_id: int, side: int, format: str = "webp") -> tuple[bytes, str]:
+        """A small picture of a picture, from the cache when it is there."""
+        return self._thumbnails.get(self._known(picture_id), side, format)
+
+    def original(self, picture_id: int) -> Original:
+        """The picture's own file, open and as it was indexed."""
+        follow = self._daemon.settings.flag("follow_links")
+        return open_original(self._store, self._known(picture_id), follow_links=follow)
+
+    def reveal(self, picture_id: int, path: bytes | None) -> None:
+        """Shows one of the picture's files in the file manager."""
+        paths = self._known(picture_id).paths
+        if path is not None and path not in paths:
+            raise NotFoundError(f"picture {picture_id} has no file of that path")
+        desktop.reveal(paths[0] if path is None else path)
+
+    def browse(self, path: bytes | None) -> dict[str, Any]:
+        """The folders in a folder."""
+        return desktop.browse(path, [folder.path for folder in self._store.folders()])
+
+
+def _told(hit: Hit) -> dict[str, Any]:
+    told = hit.to_json()
+    return {key: value for key, value in told.items() if key not in ("rank", "score", "relevance")}

@@ -1,0 +1,1 @@
+"""The page for the browser: its files, how one gets in, and the routes that only it needs."""
