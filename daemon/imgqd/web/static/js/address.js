@@ -84,6 +84,16 @@ export function write(change, options = {}) {
   tell(before);
 }
 
+/**
+ * Like `write`, but tells the listeners even where the URL stays the same: what is not in it changed.
+ * @param {Partial<State>} change
+ */
+export function touch(change) {
+  const before = current;
+  write(change);
+  if (current === before) tell(before);
+}
+
 /** Writes down where this entry of the history was scrolled to, for coming back. */
 export function keepScroll() {
   history.replaceState({ ...history.state, scroll: Math.round(window.scrollY) }, "");

@@ -8,11 +8,12 @@
  * @property {Uint8Array | null} colors 3 bytes (sRGB) a picture
  * @property {Map<number, number>} stacks how many files stand behind one picture, where more than one
  * @property {number} total how many there are; more than `ids` where the answer was cut
+ * @property {boolean} complete whether the rest is still to come
  * @property {number} generation @property {number} took milliseconds
  */
 
 /** @type {Results} */
-export const none = { ids: [], ratios: [], scores: null, relevances: null, colors: null, stacks: new Map(), total: 0, generation: -1, took: 0 };
+export const none = { ids: [], ratios: [], scores: null, relevances: null, colors: null, stacks: new Map(), total: 0, complete: true, generation: -1, took: 0 };
 
 /** @type {Results} */
 let current = none;
@@ -58,7 +59,7 @@ export function fromAnswer(answer) {
   return {
     ids: answer.ids, ratios: answer.ratios, scores: answer.scores ?? null,
     relevances: answer.relevances ?? null, colors: answer.colors ? bytes(answer.colors) : null,
-    stacks, total: answer.total, generation: answer.generation, took: answer.took_ms,
+    stacks, total: answer.total, complete: true, generation: answer.generation, took: answer.took_ms,
   };
 }
 

@@ -1,0 +1,109 @@
+// Gets the answer to what the URL asks: the first screen first, then all of it; an earlier request is
+// ended by a later one. What was asked in earnest (Enter, a suggestion) goes into the history.
+
+import * as address from "./address.js";
+import { aborted, api } from "./api.js";
+import { gridRequest, hasTerms } from "./query.js";
+import * as results from "./results.js";
+
+/** @typedef {import("./address.js").State} State */
+/** @typedef {{kind: "asking"} | {kind: "answered", complete: boolean} | {kind: "failed", error: any}} Progress */
+
+const FIRST = 60;
+// Of a text's answer; whoever looks further asks something else.
+const MOST = 2000;
+const AGAIN_MS = 2000;
+
+/** @type {Set<(progress: Progress) => void>} */
+const progressListeners = new Set();
+/** @type {Set<(text: string | null) => void>} */
+const hintListeners = new Set();
+/** @type {Set<() => void>} */
+const commitListeners = new Set();
+/** @type {AbortController | null} */
+let asking = null;
+let again = 0;
+let committed = "";
+
+/** @param {(progress: Progress) => void} listener */
+export const onProgress = (listener) => { progressListeners.add(listener); };
+/** What is wrong with the words as they stand, null when nothing is. @param {(text: string | null) => void} listener */
+export const onHint = (listener) => { hintListeners.add(listener); };
+/** A question was asked in earnest. @param {() => void} listener */
+export const onCommit = (listener) => { commitListeners.add(listener); };
+
+/**
+ * Asks for what `state` says. Resolves when the whole answer is there, was overtaken, or failed.
+ * @param {State} state @param {{whole?: boolean}} [options] `whole`: not the first screen by itself
+ */
+export async function ask(state, { whole = false } = {}) {
+  asking?.abort();
+  clearTimeout(again);
+  const mine = new AbortController();
+  asking = mine;
+  tell({ kind: "asking" });
+  try {
+    const { signal } = mine;
+    let answer = null;
+    if (!whole) {
+      answer = await api.post("/grid", gridRequest(state, FIRST), { signal });
+      if (signal.aborted) return;
+      put(answer, state, answer.ids.length < FIRST || answer.ids.length >= answer.total);
+    }
+    if (!answer || (answer.ids.length >= FIRST && answer.ids.length < answer.total)) {
+      answer = await api.post("/grid", gridRequest(state, hasTerms(state) ? MOST : undefined), { signal });
+      if (signal.aborted) return;
+      put(answer, state, true);
+    }
+    hint(null);
+  } catch (error) {
+    if (aborted(error) || mine.signal.aborted) return;
+    fail(/** @type {any} */ (error), state);
+  }
+}
+
+/** @param {any} answer @param {State} state @param {boolean} complete */
+function put(answer, state, complete) {
+  results.put({ ...results.fromAnswer(answer), complete });
+  tell({ kind: "answered", complete });
+}
+
+/** @param {any} error @param {State} state */
+function fail(error, state) {
+  // A question that is not finished ("cat +") is no failure: the answer before it stays.
+  if (error.status === 400 && state.q) { hint(error.message); tell({ kind: "answered", complete: true }); return; }
+  hint(null);
+  tell({ kind: "failed", error });
+  // Not now, but soon: the model is still being made, or the daemon starts again.
+  if (error.status === 503 || error.status === 0) again = window.setTimeout(() => void ask(address.read()), AGAIN_MS);
+}
+
+/** Says that the question was meant, once for each; the daemon keeps it where the history is on. */
+export function commit() {
+  const state = address.read();
+  const key = address.href({ ...state, picture: "", view: "" });
+  for (const listener of commitListeners) listener();
+  if (key === committed || !state.q.trim()) return;
+  committed = key;
+  void remember(state);
+}
+
+/** @param {State} state */
+async function remember(state) {
+  try {
+    const { toArguments, quoted } = await import("./arguments.js");
+    await api.post("/search", { ...gridRequest(state), top: 1, remember: quoted(toArguments(state)) });
+  } catch {
+    // The history is a convenience: an answer is not held up or spoilt for it.
+  }
+}
+
+/** @param {string | null} text */
+function hint(text) {
+  for (const listener of hintListeners) listener(text);
+}
+
+/** @param {Progress} progress */
+function tell(progress) {
+  for (const listener of progressListeners) listener(progress);
+}
