@@ -202,6 +202,7 @@ class Daemon:
         return 0 if self.damaged is None else DAMAGED_EXIT
 
     def _start(self, folders: Sequence[bytes]) -> None:
+        self.backup.start()
         if folders:
             self.operations.add_folders(folders, ())
         self.backup.start()

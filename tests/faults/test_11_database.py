@@ -12,7 +12,7 @@ import pytest
 
 from tests import photographs
 from tests.faults.library import assert_equals_disk, indexed, rows
-from tests.harness import Home
+from tests.harness import Home, wait_until
 
 
 def filled(home: Home) -> dict[bytes, int]:
@@ -54,6 +54,45 @@ def test_a_damaged_database_is_moved_aside_and_made_again(tiny_home: Home, damag
     assert glob.glob(path + ".damaged-*")
     assert rows(home, "SELECT exclude FROM folders") == [('["kept out"]',)]
     assert home.imgqd("verify").returncode == 0
+
+
+def test_what_a_person_said_seconds_before_a_kill_and_damage_comes_back(tiny_home: Home) -> None:
+    home = tiny_home
+    for name in ("one", "two"):
+        photographs.variant(len(name) + ord(name[0]), 48).save(home.path(f"{name}.png"))
+    home.start(home.photos)
+    home.sync()
+    (number,) = (r["id"] for r in home.json("--text", "one")["results"])
+    for said in (
+        ("--tag-add", "holiday", "--set", "print=A4", f"id:{number}"),
+        ("--describe", f"id:{number}", "Anna and the goat"),
+        ("--set-category", "goats", f"id:{number}"),
+        ("--save", "goats", "--tag=holiday", "goat"),
+    ):
+        assert home.imgq(*said).returncode == 0
+    backup = os.path.join(home.home, "library.db.backup.json")
+
+    def all_is_written() -> bool:
+        if not os.path.exists(backup):
+            return False
+        with open(backup, encoding="utf-8") as stream:
+            text = stream.read()
+        return all(word in text for word in ("holiday", "A4", "Anna", '"name": "goats"'))
+
+    wait_until(all_is_written, timeout=10)
+    home.kill()
+    # The write-ahead log alone would bring every page back.
+    for name in ("library.db", "library.db-wal"):
+        path = os.path.join(home.home, name)
+        with open(path, "r+b") as stream:
+            stream.write(os.urandom(os.path.getsize(path)))
+    home.start()
+    assert "damaged" in home.status()["notice"]
+    home.sync()
+    (result,) = home.json("@goats")["results"]
+    assert os.path.basename(result["path"]) == "one.png" and result["id"] != number
+    assert (result["tags"], result["fields"]) == (["holiday"], {"print": "A4"})
+    assert (result["description"], result["category"]) == ("Anna and the goat", "goats")
 
 
 def test_a_database_damaged_while_running_comes_back_at_the_next_start(tiny_home: Home) -> None:

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from importlib import resources
 from typing import Any
@@ -56,6 +56,8 @@ class Database:
         self._local = threading.local()
         self._readers: list[apsw.Connection] = []
         self._closed = False
+        # Called after every durable write: something that only the database knows has changed.
+        self.on_durable: Callable[[], None] = lambda: None
         # Why the last write failed for lack of room or of a working disk; None once one succeeds.
         self.write_failure: str | None = None
         try:
@@ -206,6 +208,8 @@ class Database:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
+        if durable:
+            self.on_durable()
 
     def bump(self, connection: apsw.Connection) -> int:
         """Moves the generation on, inside a write."""

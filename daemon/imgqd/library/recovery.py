@@ -1,5 +1,6 @@
 """What happens when the library database is damaged: it is moved aside, and what only it knew comes
-back from a small rolling backup. Pictures and vectors are not backed up: the disk has them.
+back from a small rolling backup, which follows every change within seconds. Pictures and vectors
+are not in it: the disk has them. The history is not either: what is cleared must be gone.
 """
 
 from __future__ import annotations
@@ -7,17 +8,24 @@ from __future__ import annotations
 import base64
 import json
 import os
+import threading
 import time
 from typing import Any
 
+import apsw
 import structlog
 
+from imgqd.library import searches
 from imgqd.library.database import DamagedError
 from imgqd.library.store import Store
 
 log = structlog.get_logger("library")
 
 BACKUP_VERSION = 1
+# What is said of many pictures one after the other is written once.
+DELAY_S = 1.0
+# A large backup is not written all the time: it takes at most this share of it.
+SHARE = 0.05
 
 
 def backup_path(database: str, number: int = 0) -> str:
@@ -25,8 +33,8 @@ def backup_path(database: str, number: int = 0) -> str:
     return f"{database}.backup.json" + (f".{number}" if number else "")
 
 
-def write_backup(store: Store) -> None:
-    """Writes what only the database knows beside it; the backup before is kept as well."""
+def write_backup(store: Store, *, keep: bool = True) -> None:
+    """Writes what only the database knows beside it; with `keep` the backup before is kept too."""
     added = list(store.added_by_person())
     kept = [
         (bytes(row[0]), json.loads(row[1]))
@@ -48,6 +56,7 @@ def write_backup(store: Store) -> None:
             }
             for folder in store.folders()
         ],
+        "saved_searches": searches.for_backup(store),
         "added": [{"content_hash": c.hex(), **data} for c, data in kept + added],
     }
     target = backup_path(store.path)
@@ -56,9 +65,56 @@ def write_backup(store: Store) -> None:
         json.dump(content, stream)
         stream.flush()
         os.fsync(stream.fileno())
-    if os.path.exists(target):
+    if keep and os.path.exists(target):
         os.replace(target, backup_path(store.path, 1))
     os.replace(temporary, target)
+
+
+class RollingBackup:
+    """Keeps the backup of a library in line with it, on a thread that sleeps while nothing changes.
+
+    A full disk is logged, not raised: the next change tries again.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._changed = threading.Event()
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._follow, name="backup", daemon=True)
+
+    def start(self) -> None:
+        """Writes a backup soon after each change from now on."""
+        self._store.on_durable = self._changed.set
+        self._thread.start()
+
+    def write(self, *, keep: bool = True) -> None:
+        """Writes one now; see write_backup."""
+        with self._lock:
+            try:
+                write_backup(self._store, keep=keep)
+            except OSError as error:
+                log.warning("the backup of the library cannot be written", error=str(error))
+
+    def stop(self) -> None:
+        """Follows no longer; what has not been written yet is for `write`."""
+        self._store.on_durable = lambda: None
+        self._stopping.set()
+        self._changed.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _follow(self) -> None:
+        delay = DELAY_S
+        while self._changed.wait() and not self._stopping.wait(delay):
+            self._changed.clear()
+            started = time.monotonic()
+            try:
+                self.write(keep=False)
+            except apsw.Error as error:
+                # Whoever asks next is told what is wrong with the database.
+                log.warning("the backup of the library cannot be written", error=str(error))
+            delay = max(DELAY_S, (time.monotonic() - started) / SHARE)
 
 
 def open_library(path: str) -> tuple[Store, str | None]:
@@ -141,6 +197,7 @@ def _apply(store: Store, content: dict[str, Any]) -> None:
     with store.write(durable=True) as connection:
         for content_hash, data in added:
             store.keep(connection, content_hash, data)
+        searches.from_backup(connection, content.get("saved_searches", ()))
     store.skip_ids_to(last)
     store.reserve_ids(last + 1)
     store.advance_generation(int(content["generation"]))

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from typing import Any
+
+import apsw
 
 from imgqd.library.store import Store
 from imgqd.search.dates import iso
@@ -68,3 +71,17 @@ def forget(store: Store, name: str) -> bool:
     with store.write(durable=True) as connection:
         connection.execute("DELETE FROM saved_searches WHERE name = ?", (name,))
         return bool(connection.changes())
+
+
+def for_backup(store: Store) -> list[dict[str, Any]]:
+    """The saved questions with the time in seconds since the epoch."""
+    rows = store.read("SELECT name, arguments, saved FROM saved_searches ORDER BY name")
+    return [{"name": row[0], "arguments": json.loads(row[1]), "saved": row[2]} for row in rows]
+
+
+def from_backup(connection: apsw.Connection, items: Iterable[dict[str, Any]]) -> None:
+    """Puts saved questions back, within a transaction; one that is there already stays."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO saved_searches (name, arguments, saved) VALUES (?, ?, ?)",
+        [(str(i["name"]), json.dumps(list(i["arguments"])), float(i["saved"])) for i in items],
+    )
