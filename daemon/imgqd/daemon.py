@@ -205,7 +205,6 @@ class Daemon:
         self.backup.start()
         if folders:
             self.operations.add_folders(folders, ())
-        self.backup.start()
         self.models.start()
         self.pausing.check()
         self.pipeline.start()
