@@ -37,16 +37,17 @@ BATCH = 500
 @dataclass(frozen=True, slots=True)
 class Columns:
     """What is known of each picture, the newest first: time taken (else the oldest file's) in seconds
-    since the epoch and on the clock where it was, whether that is the file's, place in degrees (nan
-    without one), width by height in hundredths, placeholder. `order` sorts the ids.
+    since the epoch, minutes east of UTC (nan: this machine's clock), whether the time is the file's,
+    place in degrees (nan without one), width by height in hundredths, placeholder.
 
-    `others` counts further files of a picture, `shots` names the other pictures of the same shot.
+    `order` sorts the ids, `others` counts further files of a picture, `shots` names the other
+    pictures of the same shot.
     """
 
     generation: int
     ids: Ids
     times: Floats
-    walls: Floats
+    offsets: Floats
     by_file: Mask
     latitudes: Floats
     longitudes: Floats
@@ -81,11 +82,13 @@ class Cells:
         ids = columns.ids[self.places].tolist()
         names, which = np.unique(columns.ratios[self.places], return_inverse=True)
         texts = [f"{ratio / 100:g}" for ratio in names.tolist()]
-        stacks = {}
-        for number in ids if columns.others or columns.shots else ():
-            count = columns.others.get(number, 0) + len(columns.shots.get(number, ()))
-            if count:
-                stacks[str(number)] = count
+        several = np.fromiter({*columns.others, *columns.shots}, dtype=np.int64)
+        stacks = {
+            str(number): columns.others.get(number, 0) + len(columns.shots.get(number, ()))
+            for number in columns.ids[
+                self.places[_among(columns.ids[self.places], several)]
+            ].tolist()
+        }
         cells = columns.placeholders[self.places].tobytes()
         placeholders = base64.b64encode(cells).decode("ascii")
         parts = {
@@ -151,12 +154,13 @@ class Grid:
         mask = np.ones(len(columns.ids), dtype=bool)
         if filters.near is not None:
             mask &= _near(columns, filters.near)
-        rest = dataclasses.replace(filters, after=None, before=None, near=None)
-        if rest.any:
-            _, places = columns.places(self._passing(rest))
-            chosen = np.zeros(len(columns.ids), dtype=bool)
-            chosen[places] = True
-            mask &= chosen
+        rest = dataclasses.replace(filters, after=None, before=None, near=None, folders=())
+        for wanted in (
+            self._below(filters) if filters.folders else None,
+            self._passing(rest) if rest.any else None,
+        ):
+            if wanted is not None:
+                mask &= _among(columns.ids, wanted)
         if filters.after is not None or filters.before is not None:
             in_time = _in_time(columns, filters)
             if filters.folders:
@@ -166,7 +170,7 @@ class Grid:
 
     def _as_shown(self, columns: Columns, filters: Filters, mask: Mask, in_time: Mask) -> None:
         """Corrects `in_time` for pictures whose time is that of the file which a folder shows."""
-        several = np.isin(columns.ids, np.fromiter(columns.others, dtype=np.int64))
+        several = _among(columns.ids, np.fromiter(columns.others, dtype=np.int64))
         unsure = np.flatnonzero(mask & columns.by_file & several)
         for start in range(0, len(unsure), BATCH):
             part = unsure[start : start + BATCH]
@@ -175,28 +179,27 @@ class Grid:
                 picture = pictures.get(int(columns.ids[place]))
                 in_time[place] = picture is not None and filters.passes(picture)
 
-    def _passing(self, filters: Filters) -> Ids:
-        """The pictures that pass what is neither a time nor a place."""
-        condition, bindings = filters.sql()
+    def _below(self, filters: Filters) -> Ids:
+        """The pictures with a file below one of the folders."""
         below, folders = filters.folders_sql("d.path")
-        source = "pictures p"
-        if filters.folders:
-            source = (
-                "directories d CROSS JOIN files i ON i.directory_id = d.id"
-                " CROSS JOIN pictures p ON p.id = i.picture_id"
-            )
+        rows = self._store.read(
+            "SELECT f.picture_id FROM directories d CROSS JOIN files f ON f.directory_id = d.id"  # noqa: S608
+            f" WHERE {below} AND f.picture_id IS NOT NULL",
+            folders,
+        )
+        return np.fromiter((row[0] for row in rows), dtype=np.int64)
+
+    def _passing(self, filters: Filters) -> Ids:
+        """The pictures that pass what is neither a time nor a place nor a folder."""
+        condition, bindings = filters.sql()
         if filters.camera is None and filters.category is None:
-            rows = self._store.read(
-                f"SELECT DISTINCT p.id FROM {source} WHERE {below} AND {condition}",  # noqa: S608
-                (*folders, *bindings),
-            )
+            rows = self._store.read(f"SELECT p.id FROM pictures p WHERE {condition}", bindings)  # noqa: S608
             return np.fromiter((row[0] for row in rows), dtype=np.int64)
         rows = self._store.read(
-            "SELECT DISTINCT p.id, p.camera, coalesce(n.category, l.label)"  # noqa: S608
-            f" FROM {source} LEFT JOIN notes n ON n.picture_id = p.id"
-            " LEFT JOIN categories c ON c.picture_id = p.id LEFT JOIN labels l ON l.id = c.label_id"
-            f" WHERE {below} AND {condition}",
-            (*folders, *bindings),
+            "SELECT p.id, p.camera, coalesce(n.category, l.label) FROM pictures p"  # noqa: S608
+            " LEFT JOIN notes n ON n.picture_id = p.id LEFT JOIN categories c ON c.picture_id = p.id"
+            f" LEFT JOIN labels l ON l.id = c.label_id WHERE {condition}",
+            bindings,
         )
         return np.fromiter(
             (row[0] for row in rows if filters.passes_beyond_sql(0.0, 0, row[1], row[2], None)),
@@ -209,89 +212,91 @@ def _read(store: Store) -> Columns:
     generation = store.generation
     rows = list(
         store.read(
-            "SELECT id, taken, latitude, longitude, width, height, placeholder, taken_offset"
+            "SELECT id, taken, taken_offset, latitude, longitude, width, height, placeholder"
             " FROM pictures WHERE orphaned IS NULL"
         )
     )
-    ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
-    times = np.fromiter((_number(row[1]) for row in rows), np.float64, len(rows))
-    columns = Columns(
-        generation,
-        ids,
-        times,
-        times,
-        np.isnan(times),
-        np.fromiter((_number(row[2]) for row in rows), np.float64, len(rows)),
-        np.fromiter((_number(row[3]) for row in rows), np.float64, len(rows)),
-        np.fromiter(
-            (max(1, round(100 * row[4] / max(1, row[5]))) for row in rows), np.int64, len(rows)
-        ),
-        np.frombuffer(
-            b"".join(
-                row[6]
-                if row[6] is not None and len(row[6]) == PLACEHOLDER_BYTES
-                else UNKNOWN_PLACEHOLDER
-                for row in rows
-            ),
-            dtype=np.uint8,
-        ).reshape(len(rows), PLACEHOLDER_BYTES),
-        np.argsort(ids),
+    parts: list[tuple[Any, ...]] = list(zip(*rows, strict=True)) or [()] * 8
+    ids = np.asarray(parts[0], dtype=np.int64)
+    # None becomes nan.
+    times, offsets, latitudes, longitudes = (np.asarray(p, dtype=np.float64) for p in parts[1:5])
+    sides = np.asarray(parts[5:7], dtype=np.float64)
+    ratios = np.maximum(1, np.round(100 * sides[0] / np.maximum(1, sides[1]))).astype(np.int64)
+    known = b"".join(
+        cell if cell is not None and len(cell) == PLACEHOLDER_BYTES else UNKNOWN_PLACEHOLDER
+        for cell in parts[7]
     )
-    if np.isnan(times).any():
-        found = list(
-            store.read(
-                "SELECT picture_id, min(id), mtime_ns FROM files WHERE picture_id IS NOT NULL"
-                " AND picture_id IN (SELECT id FROM pictures WHERE taken IS NULL)"
-                " GROUP BY picture_id"
-            )
-        )
-        known = np.fromiter((row[0] for row in found), np.int64, len(found))
-        there, places = columns.places(known)
-        modified = np.fromiter((row[2] / 1e9 for row in found), np.float64, len(found))[there]
-        missing = np.isnan(times[places])
-        times[places[missing]] = modified[missing]
-    offsets = np.fromiter((_number(row[7]) for row in rows), np.float64, len(rows)) * 60
-    walls = times + np.where(np.isnan(offsets) | columns.by_file, _local_offsets(times), offsets)
-    live = _live(store, columns)
+    placeholders = np.frombuffer(known, dtype=np.uint8).reshape(len(ids), PLACEHOLDER_BYTES)
+    by_file = np.isnan(times)
+    if by_file.any():
+        _fill_times(store, ids, times)
+    live = _live(store, ids)
     chosen = np.arange(len(ids)) if live is None else np.flatnonzero(live)
     newest = chosen[np.lexsort((-ids[chosen], -np.nan_to_num(times[chosen])))]
-    return dataclasses.replace(
-        columns,
-        ids=ids[newest],
-        times=times[newest],
-        walls=walls[newest],
-        by_file=columns.by_file[newest],
-        latitudes=columns.latitudes[newest],
-        longitudes=columns.longitudes[newest],
-        ratios=columns.ratios[newest],
-        placeholders=columns.placeholders[newest],
-        order=np.argsort(ids[newest]),
-        others=_others(store),
-        shots=_shots(store),
+    return Columns(
+        generation,
+        ids[newest],
+        times[newest],
+        np.where(by_file, np.nan, offsets)[newest],
+        by_file[newest],
+        latitudes[newest],
+        longitudes[newest],
+        ratios[newest],
+        placeholders[newest],
+        np.argsort(ids[newest]),
+        _others(store),
+        _shots(store),
     )
 
 
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value
+def _fill_times(store: Store, ids: Ids, times: Floats) -> None:
+    """Gives pictures that do not say when they were taken the time of their oldest file."""
+    found = list(
+        store.read(
+            "SELECT picture_id, min(id), mtime_ns FROM files WHERE picture_id IS NOT NULL"
+            " AND picture_id IN (SELECT id FROM pictures WHERE taken IS NULL)"
+            " GROUP BY picture_id ORDER BY picture_id"
+        )
+    )
+    wanted = np.flatnonzero(np.isnan(times))
+    with_file = np.asarray([row[0] for row in found], dtype=np.int64)
+    if not len(with_file):
+        return
+    at = np.minimum(np.searchsorted(with_file, ids[wanted]), len(with_file) - 1)
+    there = with_file[at] == ids[wanted]
+    modified = np.asarray([row[2] for row in found], dtype=np.float64) / 1e9
+    times[wanted[there]] = modified[at[there]]
 
 
-def _local_offsets(times: Floats) -> Floats:
-    """Seconds east of UTC of this machine's clock at each time; clocks change on quarters of hours."""
-    quarters = np.nan_to_num(times // QUARTER_S)
+def _among(ids: Ids, chosen: Ids) -> Mask:
+    """Which of `ids` are among `chosen`."""
+    return np.isin(ids, chosen) if len(chosen) else np.zeros(len(ids), dtype=bool)
+
+
+def _walls(columns: Columns) -> Floats:
+    """What the clock showed where each picture was taken, in seconds since 1970 began on it.
+
+    This machine's own clock changes on quarters of hours only.
+    """
+    offsets = columns.offsets * 60
+    unsaid = np.flatnonzero(np.isnan(offsets))
+    quarters = np.nan_to_num(columns.times[unsaid] // QUARTER_S)
     found, which = np.unique(quarters, return_inverse=True)
-    return np.asarray([offset_of(q * QUARTER_S, None) for q in found.tolist()])[which]
+    local = [offset_of(quarter * QUARTER_S, None) for quarter in found.tolist()]
+    offsets[unsaid] = np.asarray(local, dtype=np.float64)[which]
+    return columns.times + offsets
 
 
 def _in_time(columns: Columns, filters: Filters) -> Mask:
     mask = np.ones(len(columns.ids), dtype=bool)
     for bound, reached in ((filters.after, True), (filters.before, False)):
         if bound is not None:
-            times = columns.walls if bound.wall else columns.times
+            times = _walls(columns) if bound.wall else columns.times
             mask &= (times >= bound.seconds) == reached
     return mask
 
 
-def _live(store: Store, columns: Columns) -> Mask | None:
+def _live(store: Store, ids: Ids) -> Mask | None:
     """Which have a file on a drive that is there; None where all drives are."""
     guards = store.offline_prefixes()
     if not any(offline for _, offline in guards):
@@ -306,7 +311,7 @@ def _live(store: Store, columns: Columns) -> Mask | None:
         " AND directory_id IN (SELECT value FROM json_each(?))",
         (json.dumps(here),),
     )
-    return np.isin(columns.ids, np.fromiter((row[0] for row in rows), dtype=np.int64))
+    return _among(ids, np.fromiter((row[0] for row in rows), dtype=np.int64))
 
 
 def _others(store: Store) -> dict[int, int]:
