@@ -176,8 +176,8 @@ export const T = {
     },
     /** @param {number} n */
     fresh: (n) => `${count.format(n)} new`,
-    /** @param {number} n @param {number} of */
-    best: (n, of) => `Best ${count.format(n)} of ${count.format(of)}`,
+    /** @param {number} n */
+    best: (n) => `The best ${count.format(n)}`,
   },
 
   select: {
@@ -521,7 +521,6 @@ export const T = {
 
   admin: {
     sections: "Looking after imgq",
-    now: "Now",
     /** @type {Record<string, string>} */
     states: { starting: "Starting", indexing: "Indexing", idle: "Up to date", stopping: "Stopping" },
     paused: "Paused",
@@ -534,7 +533,6 @@ export const T = {
     /** @type {Record<string, string>} */
     stages: { index: "Looking at new and changed files", scan: "Looking through the folders", embed: "Looking at every picture with the new model",
       download: "Downloading the model", load: "Loading the model", export: "Making the model ready", check: "Checking the model" },
-    left: (/** @type {string} */ what) => `${what} to look at`,
     pictures: "Pictures",
     files: "Files",
     problems: "Problems",
@@ -580,8 +578,8 @@ export const T = {
     /** @param {string} path */
     here: (path) => `Folder ${path}`,
     noneHere: "There are no folders in this one.",
+    moreFolders: "There are more; type the path of the one you mean.",
     watched: "watched",
-    hidden: "Hidden folders",
     path: "Path",
     go: "Go",
     watchThis: "Watch this folder",
@@ -610,7 +608,6 @@ export const T = {
     runtime: "Runs with",
     device: "On",
     vectors: "Pictures it knows",
-    language: "Language",
     none: "no model yet",
     better: "A better model is ready",
     change: "Change the model",
@@ -620,7 +617,6 @@ export const T = {
     changeYes: "Change",
     meanwhile: "Questions are answered with the model of before until the new one has seen every picture.",
     changing: "The model is being made ready",
-    changed: "This is the model already",
   },
 };
 

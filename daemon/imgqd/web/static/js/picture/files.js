@@ -4,7 +4,6 @@ import { api, thumbnail } from "../api.js";
 import { copy, isOneLine, shellQuoted } from "../copying.js";
 import { h, icon, iconButton, show, toast } from "../dom.js";
 import { isLocal } from "../here.js";
-import { pathText, pathValue } from "../query.js";
 import { T } from "../texts.js";
 import { questionLink } from "./links.js";
 import { fileName, originalAddress } from "./sources.js";
@@ -55,7 +54,7 @@ function pathRow(item, id, told) {
 /** @param {number} id @param {{path: string, path_b64?: string}} item */
 async function reveal(id, item) {
   try {
-    await api.post(`/pictures/${id}/reveal`, { path: pathValue(pathText(item)) });
+    await api.post(`/pictures/${id}/reveal`, item.path_b64 ? { path_b64: item.path_b64 } : { path: item.path });
     toast(T.picture.revealed);
   } catch (error) {
     toast(error.message, { danger: true });

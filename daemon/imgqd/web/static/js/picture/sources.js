@@ -10,7 +10,7 @@ const WORTH_IT = 1.15;
 
 /** @param {number} id @param {boolean} [download] @returns {string} */
 export function originalAddress(id, download = false) {
-  return `/v1/pictures/${id}/original${download ? "?download" : ""}`;
+  return `/v1/pictures/${id}/original${download ? "?download=1" : ""}`;
 }
 
 /**
