@@ -68,8 +68,15 @@ export const api = {
 /** True for the error of a request that we ended ourselves. @param {any} error */
 export const aborted = (error) => error?.name === "AbortError";
 
+let version = "";
+
+/** What thumbnails are made with now: under one version a thumbnail never changes. @param {string | number} now */
+export function thumbnailVersion(now) {
+  version = String(now);
+}
+
 /** Where a picture's small version is. @param {number} id @param {64|128|256|512|1024|2048} side */
-export const thumbnail = (id, side) => `/v1/pictures/${id}/thumbnail?side=${side}`;
+export const thumbnail = (id, side) => `/v1/pictures/${id}/thumbnail?side=${side}${version ? `&v=${encodeURIComponent(version)}` : ""}`;
 
 const KINDS = ["progress", "picture-added", "picture-changed", "picture-removed", "folder", "model", "problem", "missed", "stopping"];
 const REOPEN_MS = 4000;

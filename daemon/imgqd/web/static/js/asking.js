@@ -2,7 +2,7 @@
 // ended by a later one. What was asked in earnest (Enter, a suggestion) goes into the history.
 
 import * as address from "./address.js";
-import { aborted, api } from "./api.js";
+import { aborted, api, thumbnailVersion } from "./api.js";
 import { gridRequest, hasTerms } from "./query.js";
 import * as results from "./results.js";
 
@@ -11,7 +11,7 @@ import * as results from "./results.js";
 
 const FIRST = 60;
 // Of a text's answer; whoever looks further asks something else.
-const MOST = 2000;
+export const MOST = 2000;
 const AGAIN_MS = 2000;
 
 /** @type {Set<(progress: Progress) => void>} */
@@ -34,9 +34,10 @@ export const onCommit = (listener) => { commitListeners.add(listener); };
 
 /**
  * Asks for what `state` says. Resolves when the whole answer is there, was overtaken, or failed.
- * @param {State} state @param {{whole?: boolean}} [options] `whole`: not the first screen by itself
+ * @param {State} state @param {{whole?: boolean, remember?: string}} [options] `whole`: not the first
+ * screen by itself; `remember`: what the history is to hold
  */
-export async function ask(state, { whole = false } = {}) {
+export async function ask(state, { whole = false, remember = "" } = {}) {
   asking?.abort();
   clearTimeout(again);
   const mine = new AbortController();
@@ -45,13 +46,16 @@ export async function ask(state, { whole = false } = {}) {
   try {
     const { signal } = mine;
     let answer = null;
-    if (!whole) {
+    const asksTerms = hasTerms(state);
+    // What is found by its content costs the same for one screen and for all.
+    if (!whole && !asksTerms) {
       answer = await api.post("/grid", gridRequest(state, FIRST), { signal });
       if (signal.aborted) return;
       put(answer, state, answer.ids.length < FIRST || answer.ids.length >= answer.total);
     }
     if (!answer || (answer.ids.length >= FIRST && answer.ids.length < answer.total)) {
-      answer = await api.post("/grid", gridRequest(state, hasTerms(state) ? MOST : undefined), { signal });
+      const body = gridRequest(state, asksTerms ? MOST : undefined);
+      answer = await api.post("/grid", remember ? { ...body, remember } : body, { signal });
       if (signal.aborted) return;
       put(answer, state, true);
     }
@@ -64,6 +68,7 @@ export async function ask(state, { whole = false } = {}) {
 
 /** @param {any} answer @param {State} state @param {boolean} complete */
 function put(answer, state, complete) {
+  thumbnailVersion(answer.version ?? "");
   results.put({ ...results.fromAnswer(answer), complete });
   tell({ kind: "answered", complete });
 }
@@ -85,17 +90,9 @@ export function commit() {
   for (const listener of commitListeners) listener();
   if (key === committed || !state.q.trim()) return;
   committed = key;
-  void remember(state);
-}
-
-/** @param {State} state */
-async function remember(state) {
-  try {
-    const { toArguments, quoted } = await import("./arguments.js");
-    await api.post("/search", { ...gridRequest(state), top: 1, remember: quoted(toArguments(state)) });
-  } catch {
-    // The history is a convenience: an answer is not held up or spoilt for it.
-  }
+  void import("./arguments.js").then(({ quoted, toArguments }) => {
+    if (address.sameQuestion(state, address.read())) void ask(state, { remember: quoted(toArguments(state)) });
+  });
 }
 
 /** @param {string | null} text */

@@ -2,7 +2,7 @@
 // URL and with the library.
 
 import * as address from "./address.js";
-import { ask, onProgress } from "./asking.js";
+import { ask, MOST, onProgress } from "./asking.js";
 import { chips } from "./chips.js";
 import { announce, h, icon, show } from "./dom.js";
 import { failed, nothing } from "./empty.js";
@@ -41,6 +41,10 @@ export function mount(root, state) {
   show(root, busy, bar.element, h("div", { class: "browse-body" }, side.element, side.veil,
     h("div", { class: "browse-main" }, time.element, instead, grid.element)), fresh, selectBar());
   takeExamples();
+  // What sticks to the top grows with the question; the grid has to know what it covers.
+  new ResizeObserver(() => {
+    document.documentElement.style.setProperty("--sticky", `${bar.element.offsetHeight + (document.querySelector("header.top")?.clientHeight ?? 0)}px`);
+  }).observe(bar.element);
   act(grid);
 
   let asked = "";
@@ -117,8 +121,7 @@ export function mount(root, state) {
 
   /** @param {import("./results.js").Results} found */
   function count(found) {
-    const text = found.scores && found.total > found.ids.length && found.complete
-      ? T.grid.best(found.ids.length, found.total) : pictures(found.total);
+    const text = found.scores && found.total >= MOST ? T.grid.best(found.total) : pictures(found.total);
     if (bar.count.textContent !== text) bar.count.textContent = text;
   }
 

@@ -77,7 +77,11 @@ export function hasTerms(state) {
 
 /** @param {State} state @param {number} [most] */
 export function gridRequest(state, most) {
-  return most ? { ...question(state), most } : question(state);
+  /** @type {Record<string, any>} */
+  const body = question(state);
+  if (most) body.most = most;
+  if (state.sort === "newest" || state.sort === "oldest") body.sort = state.sort;
+  return body;
 }
 
 /** @param {State} state @param {number} top @param {number} [offset] */

@@ -5,7 +5,7 @@
  * @typedef {object} Results
  * @property {number[]} ids @property {number[]} ratios width / height
  * @property {number[] | null} scores @property {number[] | null} relevances 0 to 1
- * @property {Uint8Array | null} colors 3 bytes (sRGB) a picture
+ * @property {Uint8Array | null} placeholders PLACEHOLDER bytes a picture
  * @property {Map<number, number>} stacks how many files stand behind one picture, where more than one
  * @property {number} total how many there are; more than `ids` where the answer was cut
  * @property {boolean} complete whether the rest is still to come
@@ -13,7 +13,7 @@
  */
 
 /** @type {Results} */
-export const none = { ids: [], ratios: [], scores: null, relevances: null, colors: null, stacks: new Map(), total: 0, complete: true, generation: -1, took: 0 };
+export const none = { ids: [], ratios: [], scores: null, relevances: null, placeholders: null, stacks: new Map(), total: 0, complete: true, generation: -1, took: 0 };
 
 /** @type {Results} */
 let current = none;
@@ -55,10 +55,10 @@ export function onResults(listener) {
 /** From the answer of /v1/grid. @param {any} answer @returns {Results} */
 export function fromAnswer(answer) {
   const stacks = new Map();
-  for (const [id, count] of Object.entries(answer.stacks ?? {})) stacks.set(Number(id), count);
+  for (const [id, count] of Object.entries(answer.stacks ?? {})) stacks.set(Number(id), count + 1);
   return {
     ids: answer.ids, ratios: answer.ratios, scores: answer.scores ?? null,
-    relevances: answer.relevances ?? null, colors: answer.colors ? bytes(answer.colors) : null,
+    relevances: answer.relevances ?? null, placeholders: answer.placeholders ? bytes(answer.placeholders) : null,
     stacks, total: answer.total, complete: true, generation: answer.generation, took: answer.took_ms,
   };
 }

@@ -4,12 +4,13 @@
 import { h, icon } from "../dom.js";
 import { T } from "../texts.js";
 import * as images from "./images.js";
+import { blurred } from "./placeholder.js";
 
 /**
  * @typedef {object} Content
  * @property {number} id @property {number} index @property {number} total
  * @property {number} left @property {number} top @property {number} width @property {number} height
- * @property {string} color CSS, "" where there is none
+ * @property {Uint8Array | null} placeholder those of all pictures @property {boolean} wide
  * @property {number | null} score @property {number | null} relevance
  * @property {number} copies files behind this picture @property {boolean} selected
  */
@@ -61,7 +62,7 @@ export class Cell {
     this.element.id = `picture-${content.id}`;
     this.element.dataset.id = String(content.id);
     this.element.classList.remove("loaded", "failed", "at-once", "described");
-    this.element.style.backgroundColor = content.color;
+    this.element.style.backgroundImage = content.placeholder ? blurred(content.placeholder, content.index, content.wide) : "";
     this.element.setAttribute("aria-label", T.grid.picture(content.index + 1));
     this.stack.hidden = content.copies < 2;
     if (content.copies > 1) {

@@ -184,7 +184,7 @@ export class Grid {
 
   /** @param {number} index @param {number} top @param {number} height @returns {Cell} */
   place(index, top, height) {
-    const { ids, scores, relevances, colors, stacks } = this.results;
+    const { ids, ratios, scores, relevances, placeholders, stacks } = this.results;
     const id = ids[index];
     let cell = this.cells.get(id);
     if (!cell) {
@@ -196,7 +196,7 @@ export class Grid {
     cell.put({
       id, index, total: ids.length, top, height,
       left: this.geometry.left[index], width: this.geometry.width[index],
-      color: colors ? `rgb(${colors[3 * index]} ${colors[3 * index + 1]} ${colors[3 * index + 2]})` : "",
+      placeholder: placeholders, wide: ratios[index] >= 1,
       score: scores?.[index] ?? null, relevance: relevances?.[index] ?? null,
       copies: stacks.get(id) ?? 1, selected: selection.has(id),
     });
