@@ -79,12 +79,14 @@ class Metadata:
 class Decoded:
     """A decoded picture: `pixels` is (height, width, 3) uint8 RGB, sized as Preprocess wants.
 
-    `sidecar` is the path and signature of the file beside it that `metadata` speaks for, too.
+    `sidecar` is the path and signature of the file beside it that `metadata` speaks for, too;
+    `placeholder` is PLACEHOLDER_BYTES long.
     """
 
     pixels: Pixels
     metadata: Metadata
     sidecar: tuple[builtins.bytes, Signature] | None = None
+    placeholder: builtins.bytes | None = None
 
 
 @dataclass(slots=True)

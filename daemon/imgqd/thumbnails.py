@@ -9,11 +9,16 @@ from __future__ import annotations
 import os
 import threading
 
+import apsw
+import structlog
+
 from imgqd.errors import NotFoundError, ProblemError
 from imgqd.indexing.decode import DecoderPool
 from imgqd.library.identity import signature_of
 from imgqd.library.store import Store
 from imgqd.records import Picture
+
+log = structlog.get_logger("daemon")
 
 SIDES = (64, 128, 256, 512, 1024, 2048)
 FORMATS = ("webp", "png", "jpeg")
@@ -65,14 +70,23 @@ class Thumbnails:
                 continue
             try:
                 if row is not None and signature_of(os.fstat(fd)) == row.signature:
-                    return self._decoder.thumbnail(
+                    data, cells = self._decoder.miniature(
                         fd, side, name=os.path.basename(path), format=format
                     )
+                    self._keep(picture.id, cells)
+                    return data
             except ProblemError:
                 continue
             finally:
                 os.close(fd)
         raise NotFoundError(f"picture {picture.id} cannot be read now; its files moved or changed")
+
+    def _keep(self, picture_id: int, placeholder: bytes) -> None:
+        """Pictures from before there were placeholders get theirs here."""
+        try:
+            self._store.put_placeholder(picture_id, placeholder)
+        except apsw.Error as error:
+            log.warning("a placeholder could not be kept", picture=picture_id, error=str(error))
 
     def _count(self, size: int) -> None:
         """Looks at the whole cache now and then, and removes the oldest tenth when it is too large."""

@@ -14,6 +14,7 @@ import sys
 
 HEADER = struct.Struct(">II")
 FACTS = {"width": 4, "height": 3, "format": "png", "pixel_hash": "00" * 16}
+CELLS = "88" * 18
 PIXELS = bytes(224 * 224 * 3)
 
 
@@ -23,7 +24,7 @@ def frame(header: object, body: bytes = b"") -> bytes:
 
 
 def facts(**changed: object) -> dict[str, object]:
-    return {"facts": {**FACTS, **changed}}
+    return {"facts": {**FACTS, **changed}, "placeholder": CELLS}
 
 
 LIES = {
@@ -43,6 +44,9 @@ LIES = {
     "no width": frame(facts(width=0), PIXELS),
     "a float width": frame(facts(width=4.5), PIXELS),
     "an unknown format": frame(facts(format="exe"), PIXELS),
+    "no placeholder": frame({"facts": FACTS}, PIXELS),
+    "a short placeholder": frame({"facts": FACTS, "placeholder": "88"}, PIXELS),
+    "a placeholder of words": frame({"facts": FACTS, "placeholder": "zz" * 18}, PIXELS),
     "a short hash": frame(facts(pixel_hash="00"), PIXELS),
     "no hexadecimal": frame(facts(pixel_hash="zz" * 16), PIXELS),
     "a long text": frame(facts(title="x" * 10_000), PIXELS),

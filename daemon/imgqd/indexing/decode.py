@@ -17,7 +17,7 @@ import numpy as np
 
 from imgqd.errors import ProblemError, UnavailableError
 from imgqd.indexing import decode_protocol as protocol
-from imgqd.indexing.decode_answer import Sidecar, read_metadata, read_sidecar
+from imgqd.indexing.decode_answer import Sidecar, read_metadata, read_placeholder, read_sidecar
 from imgqd.indexing.decode_channel import (
     ChildDied,
     ChildLimits,
@@ -101,7 +101,7 @@ class DecoderPool:
             if len(body) != height * width * 3:
                 raise protocol.MalformedError("the wrong number of pixels")
             pixels: Pixels = np.frombuffer(body, dtype=np.uint8).reshape(height, width, 3)
-            return Decoded(pixels, read_metadata(header))
+            return Decoded(pixels, read_metadata(header), placeholder=read_placeholder(header))
 
         request = {"kind": "decode", "want": want}
         return self._ask(request, fd, name, height * width * 3, read)
@@ -114,15 +114,21 @@ class DecoderPool:
     def thumbnail(self, fd: int, side: int, *, name: bytes = b"", format: str = "webp") -> bytes:
         """A `webp`, `jpeg` or `png` file of the oriented picture, its longer side at most `side`
         pixels (never enlarged). It comes out of a decoder: show it, do not trust it."""
+        return self.miniature(fd, side, name=name, format=format)[0]
+
+    def miniature(
+        self, fd: int, side: int, *, name: bytes = b"", format: str = "webp"
+    ) -> tuple[bytes, bytes]:
+        """As `thumbnail`, and the picture's placeholder (see records.PLACEHOLDER_BYTES)."""
         if format not in _MAGIC or not 1 <= side <= MAX_THUMBNAIL_SIDE:
             raise ValueError(f"no thumbnail of {side} pixels as {format}")
         request = {"kind": "thumbnail", "side": side, "format": format}
         magic = _MAGIC[format]
 
-        def read(_: protocol.Fields, body: bytearray) -> bytes:
+        def read(header: protocol.Fields, body: bytearray) -> tuple[bytes, bytes]:
             if not body.startswith(magic):
                 raise protocol.MalformedError(f"a thumbnail that is no {format}")
-            return bytes(body)
+            return bytes(body), read_placeholder(header)
 
         return self._ask(request, fd, name, MAX_THUMBNAIL, read)
 

@@ -12,7 +12,7 @@ from typing import Any
 from imgqd.indexing import decode_protocol as protocol
 from imgqd.indexing import formats
 from imgqd.indexing.decode_protocol import MalformedError
-from imgqd.records import Metadata
+from imgqd.records import PLACEHOLDER_BYTES, Metadata
 
 _HASH_BYTES = 16
 _EPOCH = datetime.datetime(1970, 1, 1)
@@ -53,6 +53,17 @@ def read_metadata(header: protocol.Fields) -> Metadata:
         pixel_hash=pixel_hash,
         **_described(facts),
     )
+
+
+def read_placeholder(header: protocol.Fields) -> bytes:
+    """The placeholder in an answer. Raises MalformedError."""
+    try:
+        cells = bytes.fromhex(protocol.text(header, "placeholder", 2 * PLACEHOLDER_BYTES))
+    except ValueError as error:
+        raise MalformedError("placeholder is not hexadecimal") from error
+    if len(cells) != PLACEHOLDER_BYTES:
+        raise MalformedError(f"placeholder is not {PLACEHOLDER_BYTES} bytes")
+    return cells
 
 
 def read_sidecar(header: protocol.Fields) -> Sidecar:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from imgqd.indexing import decode_protocol as protocol
 from imgqd.indexing import metadata, picture, pixels, xmp
+from imgqd.indexing.placeholder import for_screen, placeholder
 
 # A colour profile of a wide-gamut camera takes some hundred bytes, one for printing megabytes.
 _MAX_PROFILE = 16 * 1024
@@ -68,7 +69,7 @@ def _work(source: picture.PictureFile, request: protocol.Fields) -> Answer:
     # Of a reduced picture, the box stands for the whole size; others speak for themselves.
     size = source.size if box is not None else None
     body = pixels.prepare(image, want, box=box, size=size).tobytes()
-    return {"facts": facts}, body
+    return {"facts": facts, "placeholder": placeholder(image, box).hex()}, body
 
 
 def _thumbnail(source: picture.PictureFile, side: int, encoding: str) -> Answer:
@@ -77,7 +78,7 @@ def _thumbnail(source: picture.PictureFile, side: int, encoding: str) -> Answer:
     target = (max(1, round(width * scale)), max(1, round(height * scale)))
     image, box = source.decoded((2 * target[0], 2 * target[1]))
     profile = image.info.get("icc_profile") if image.mode == "RGB" else None
-    image = _for_screen(image)
+    image = for_screen(image)
     if image.size != target or box is not None:
         image = image.resize(target, Image.Resampling.LANCZOS, box, reducing_gap=3.0)
     if not isinstance(profile, bytes) or len(profile) > _MAX_PROFILE:
@@ -89,15 +90,5 @@ def _thumbnail(source: picture.PictureFile, side: int, encoding: str) -> Answer:
         image.save(stream, "JPEG", quality=85, icc_profile=profile)
     else:
         image.save(stream, "WEBP", quality=80, method=2, icc_profile=profile)
-    return {"size": list(target)}, stream.getvalue()
-
-
-def _for_screen(image: Image.Image) -> Image.Image:
-    """RGB, with what is transparent shown on white, and 16-bit greys (which Pillow would clip)."""
-    if image.mode.startswith("I;16"):
-        return image.point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    layer = image.convert("RGBA")
-    ground = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-    return Image.alpha_composite(ground, layer).convert("RGB")
+    told = {"size": list(target), "placeholder": placeholder(image, None).hex()}
+    return told, stream.getvalue()

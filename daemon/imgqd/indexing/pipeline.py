@@ -64,6 +64,7 @@ class _Ready:
     pixels: Pixels
     encoding: Encoding
     sidecar: tuple[bytes, Signature] | None
+    placeholder: bytes | None
 
 
 class Pipeline:
@@ -277,6 +278,7 @@ class Pipeline:
                     decoded.pixels,
                     encoding,
                     decoded.sidecar,
+                    decoded.placeholder,
                 )
         except BaseException:
             # Whoever waits for this content must not wait for ever.
@@ -372,6 +374,7 @@ class Pipeline:
                     encoding.model_id,
                     vector,
                     item.sidecar,
+                    item.placeholder,
                 ),
                 item.content_hash,
             )

@@ -83,6 +83,7 @@ class New:
     model_id: int
     vector: Vectors
     sidecar: tuple[bytes, Signature] | None = None
+    placeholder: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,8 @@ def _apply(store: Store, connection: apsw.Connection, outcome: Outcome, changes:
         picture_id = known or store._insert_picture(
             connection, outcome.content_hash, outcome.signature.size, outcome.metadata
         )
+        if outcome.placeholder is not None:
+            store._put_placeholder(connection, picture_id, outcome.placeholder)
         if store._put_vector(connection, picture_id, outcome.model_id, outcome.vector):
             changes.vectors[picture_id] = np.asarray(outcome.vector, dtype=np.float32)
     if isinstance(outcome, Known):
@@ -262,6 +265,11 @@ def _retouch(
     connection.execute(
         "INSERT INTO categories SELECT ?, label_id FROM categories WHERE picture_id = ?",
         (picture_id, outcome.before),
+    )
+    connection.execute(
+        "UPDATE pictures SET placeholder = (SELECT placeholder FROM pictures WHERE id = ?)"
+        " WHERE id = ?",
+        (outcome.before, picture_id),
     )
     store._copy_added(connection, outcome.before, picture_id)
     changes.revived.append(picture_id)

@@ -342,6 +342,21 @@ class Pictures(Added):
             (content_hash, size, *_metadata_row(metadata), picture_id),
         )
 
+    def put_placeholder(self, picture_id: int, placeholder: bytes) -> None:
+        """Keeps what a grid shows of a picture first, where that is not known yet."""
+        row = self.read_one("SELECT placeholder IS NULL FROM pictures WHERE id = ?", (picture_id,))
+        if row is not None and row[0]:
+            with self.write() as connection:
+                self._put_placeholder(connection, picture_id, placeholder)
+
+    def _put_placeholder(
+        self, connection: apsw.Connection, picture_id: int, placeholder: bytes
+    ) -> None:
+        connection.execute(
+            "UPDATE pictures SET placeholder = ? WHERE id = ? AND placeholder IS NULL",
+            (placeholder, picture_id),
+        )
+
     def _orphan_if_last(self, connection: apsw.Connection, picture_id: int) -> bool:
         connection.execute(
             "UPDATE pictures SET orphaned = ? WHERE id = ? AND orphaned IS NULL"
