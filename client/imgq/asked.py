@@ -24,18 +24,24 @@ def run(parsed: Parsed, client: Client, *, terminal: bool) -> int:
     """Does what one of these options asks for; returns the exit code. Raises UsageError."""
     from imgq.output import write
     from imgq.query import quoted
+    from imgq.terminal import harmless_bytes, tell
+    from imgq.together import asked_alone
 
+    asked_alone(parsed)
     if "completions" in parsed.one:
         write(_completions(parsed.one["completions"], client))
         return FOUND
     if "save" in parsed.one:
         client.save(parsed.one["save"], typed_again(parsed))
+        tell(f"saved; ask it again with: imgq @{parsed.one['save']}")
         return FOUND
     if "forget" in parsed.one:
         client.forget(parsed.one["forget"])
+        tell(f"@{parsed.one['forget']} is forgotten")
         return FOUND
     if parsed.one.get("history") == "clear":
         client.clear_history()
+        tell("the history is empty now")
         return FOUND
     if parsed.format not in (None, "list", "paths", "print0", "json"):
         raise UsageError("this is shown as text, or with --json")
@@ -48,7 +54,8 @@ def run(parsed: Parsed, client: Client, *, terminal: bool) -> int:
     else:
         answer, key = _duplicates(parsed, client), "groups"
         if parsed.format == "print0":
-            write(b"\0".join(_group_nul(group) for group in answer[key]))
+            groups = b"\0".join(_group_nul(group) for group in answer[key])
+            write(harmless_bytes(groups).encode() + b"\n" if terminal and groups else groups)
             return FOUND if answer[key] else NOTHING
         write(b"" if parsed.format == "json" else _groups(answer[key], terminal))
         lines = []
@@ -62,7 +69,22 @@ def run(parsed: Parsed, client: Client, *, terminal: bool) -> int:
 
         shown = [harmless(line).replace("\\t", "  ") if terminal else line for line in lines]
         write(b"".join(terminal_encoded(line + "\n") for line in shown))
-    return FOUND if answer[key] else NOTHING
+    if answer[key]:
+        return FOUND
+    if terminal:
+        tell(_nothing(answer, key))
+    return NOTHING
+
+
+def _nothing(answer: dict[str, Any], key: str) -> str:
+    """Why there is nothing to show."""
+    if key == "groups":
+        return f"No pictures are alike, with a cosine of {answer['threshold']:g} or more."
+    if key == "saved":
+        return "Nothing is saved yet; keep a question with: imgq --save NAME TEXT"
+    if not answer["kept"]:
+        return "The history is switched off (the setting history)."
+    return "Nothing was asked yet."
 
 
 def _completions(kind: str, client: Client) -> bytes:
@@ -186,6 +208,7 @@ def recalled(parsed: Parsed, client: Client) -> Parsed:
     if not names:
         return parsed
     whole = Parsed()
+    whole.typed = parsed.typed
     for name in names:
         _add(whole, parse(client.saved(name[1:])[0]["arguments"]))
         parsed.words.remove(name)

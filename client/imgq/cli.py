@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FOUND, NOTHING, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 4, 130
 PLACES = ("copy-to", "link-to")
 SAYING = frozenset(option.key for option in TABLE if option.group == SAY)
-ASKED = frozenset({"completions", "duplicates", "history", "save", "saved", "forget"})
+ASKED = frozenset({"completions", "duplicates", "history", "save", "saved", "forget", "threshold"})
 NO_FOLDERS = "no folder is watched yet; start with: imgq --watch ~/Pictures TEXT"
 
 
@@ -103,6 +103,11 @@ def _run(parsed: Parsed) -> int:
         describing.run(parsed, _client())
         return FOUND
     if not parsed.asks:
+        if parsed.typed:
+            raise UsageError(
+                "there is nothing to look for; add TEXT, an example (--like X) or a filter such as"
+                " --in DIR (imgq --help)"
+            )
         from imgq import helptext
         from imgq.terminal import write_error
 
@@ -321,19 +326,30 @@ def _tell(parsed: Parsed, client: Client, answer: Answer) -> None:
     elif pending:
         nothing = "" if answer.results else "Nothing found yet: "
         tell(f"{nothing}{count(pending, 'file')} still to be indexed; see: imgqd status")
-    elif not answer.results and (gone := _missing(parsed.all("in"))):
-        tell(f"Nothing found: --in {gone} does not exist")
+    elif not answer.results and (why := _wrong_folder(parsed.all("in"), status)):
+        tell(f"Nothing found: --in {why}")
     elif person and not answer.results:
         tell("Nothing found.")
     if person:
         _tell_fallback(client, answer)
 
 
-def _missing(folders: Sequence[str]) -> str | None:
-    """The first folder that is not there: more likely a slip than a wish."""
+def _wrong_folder(folders: Sequence[str], status: dict[str, Any]) -> str | None:
+    """What is wrong with the first folder that cannot hold results: more likely a slip than a wish."""
+    from imgq.answers import exact_path
     from imgq.query import absolute
 
-    return next((folder for folder in folders if not os.path.lexists(absolute(folder))), None)
+    watched = [os.path.realpath(exact_path(folder)) for folder in status.get("folders", ())]
+    for folder in folders:
+        path = absolute(folder)
+        if not os.path.lexists(path):
+            return f"{folder} does not exist"
+        if not os.path.isdir(path):
+            return f"{folder} is not a folder"
+        real = os.fsencode(os.path.realpath(path))
+        if not any(os.path.commonpath((real, above)) in (real, above) for above in watched):
+            return f"{folder} is not watched; start with: imgq --watch {folder}"
+    return None
 
 
 def _tell_fallback(client: Client, answer: Answer | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from imgq.errors import UsageError
 from imgq.options import SAY, TABLE
+from imgq.together import said_alone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def run(parsed: Parsed, client: Client) -> None:
     asked = change(parsed)
     if parsed.format is not None:
         raise UsageError(f"--{parsed.format} has nothing to show: this is a change, not a question")
+    said_alone(parsed, next(o.key for o in TABLE if o.group == SAY and o.key in parsed.one))
     changed = client.annotate(**asked)["changed"]
     tell(f"{count(int(changed), 'picture')} changed")
 

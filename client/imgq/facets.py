@@ -21,7 +21,10 @@ MOST_LINES = 15
 
 def prepare(parsed: Parsed, request: Request) -> None:
     """Makes a search request one for facets. Raises UsageError for output that is not for counts."""
-    if parsed.format not in (None, "list", "json") or "preview" in parsed.one:
+    from imgq.together import counted
+
+    counted(parsed)
+    if parsed.format not in (None, "list", "json"):
         raise UsageError("--facets shows counts: as a table, or with --json")
     if "top" not in parsed.one:
         request["top"] = TOP

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 CSV_COLUMNS = (
     "rank", "id", "score", "path", "width", "height", "format", "bytes", "taken", "modified",
-    "camera", "latitude", "longitude", "tags", "copies",
+    "camera", "latitude", "longitude", "tags", "copies", "relevance", "title", "description",
+    "keywords", "rating", "lens", "category",
 )  # fmt: skip
 
 
@@ -27,7 +28,8 @@ def render(answer: Answer, format: str, *, terminal: bool, template: str = "") -
     if format == "json":
         return _json(answer.body, terminal)
     if format == "print0":
-        return b"".join(result.path_bytes + b"\0" for result in answer.results)
+        # A terminal shows no NUL, and nothing there reads exact bytes.
+        return b"".join(_name(result.path_bytes, terminal) + b"\0" for result in answer.results)
     if format == "list":
         return terminal_list(answer)
     if format == "csv":
@@ -140,6 +142,10 @@ def _csv(answer: Answer, terminal: bool) -> bytes:
             longitude,
             ";".join(result.tags),
             ";".join(_text(os.fsencode(copy)) for copy in result.copies),
+            result.relevance,
+            *(result.raw.get(name) for name in ("title", "description")),
+            ";".join(result.raw.get("keywords", ())),
+            *(result.raw.get(name) for name in ("rating", "lens", "category")),
         )
         writer.writerow("" if value is None else shown(str(value)) for value in row)
     return text.getvalue().encode("utf-8", "surrogateescape")
@@ -157,7 +163,8 @@ def check_template(template: str) -> None:
 def own_format(template: str, result: Result | None) -> str:
     """`{name}` and `{name:spec}` replaced; `{{` and `}}` are braces. Raises UsageError.
 
-    No attribute or index is ever followed: only the names of a result's fields are known.
+    No attribute or index is ever followed: only the names of a result's fields are known. What a
+    result does not have is empty.
     """
     from string import Formatter
 
@@ -169,7 +176,9 @@ def own_format(template: str, result: Result | None) -> str:
                 continue
             if name not in FIELDS or conversion or "{" in (spec or ""):
                 raise UsageError(f"--format: there is no {{{name}}}; there are {', '.join(FIELDS)}")
-            parts.append(format(_field(result, name), spec or ""))
+            value = _field(result, name)
+            # What is not known is nothing, in whatever way it was to be written.
+            parts.append("" if value is None else format(value, spec or ""))
     except ValueError as error:
         raise UsageError(f"--format: {template!r} cannot be understood: {error}") from None
     return "".join(parts)
@@ -177,15 +186,19 @@ def own_format(template: str, result: Result | None) -> str:
 
 FIELDS = (
     "rank", "id", "score", "path", "name", "folder", "width", "height", "format", "bytes", "taken",
-    "modified", "camera", "tags", "copies",
+    "modified", "camera", "tags", "copies", "relevance", "title", "description", "keywords",
+    "rating", "lens", "category", "latitude", "longitude",
 )  # fmt: skip
 
 
-def _field(result: Result | None, name: str) -> str | float | int:
+_NUMBERS = frozenset({"rank", "id", "width", "height", "bytes", "copies", "rating"})
+_FRACTIONS = frozenset({"score", "relevance", "latitude", "longitude"})
+
+
+def _field(result: Result | None, name: str) -> str | float | int | None:
+    """A field's value, None where the result has none; without a result one of the field's kind."""
     if result is None:
-        if name in ("rank", "id", "width", "height", "bytes", "copies"):
-            return 0
-        return 0.0 if name == "score" else ""
+        return 0 if name in _NUMBERS else 0.0 if name in _FRACTIONS else ""
     path = _text(result.path_bytes)
     if name == "path":
         return path
@@ -193,14 +206,14 @@ def _field(result: Result | None, name: str) -> str | float | int:
         return os.path.basename(path)
     if name == "folder":
         return os.path.dirname(path)
-    if name == "tags":
-        return ",".join(result.tags)
     if name == "copies":
         return len(result.copies)
-    value: str | float | int | None = getattr(result, name)
-    if value is None:
-        return 0.0 if name == "score" else ""
-    return value
+    if name in ("tags", "keywords"):
+        return ",".join(result.raw.get(name, ()))
+    if name in ("latitude", "longitude"):
+        return result.gps[name == "longitude"] if result.gps else None
+    value: str | float | int | None = result.raw.get(name)
+    return float(value) if value is not None and name in _FRACTIONS else value
 
 
 def terminal_list(answer: Answer) -> bytes:

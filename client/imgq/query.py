@@ -202,7 +202,12 @@ def _too_large(name: str, what: str) -> UsageError:
 
 def _unreadable(name: str, what: str, error: Exception) -> UsageError:
     reason = getattr(error, "strerror", None) or str(error)
-    return UsageError(f"{what}: {_shown(name)} cannot be read: {reason}")
+    hint = "check its name and permissions"
+    if "://" in name:
+        hint = "only http and https URLs are fetched"
+    elif name != "-" and os.path.isdir(_home(name)):
+        hint = "name a picture in it"
+    return UsageError(f"{what}: {_shown(name)} cannot be read: {reason}; {hint}")
 
 
 def path_value(path: str | bytes) -> str | dict[str, str]:
@@ -348,8 +353,10 @@ def near(text: str) -> list[float]:
         raise UsageError(f"--near: the latitude {parts[0]} is not between -90 and 90")
     if not -180.0 <= longitude <= 180.0:
         raise UsageError(f"--near: the longitude {parts[1]} is not between -180 and 180")
-    if radius <= 0.0:
-        raise UsageError(f"--near: the distance {parts[2]} is not above 0 kilometres")
+    if not 0.0 < radius <= 40_000.0:
+        raise UsageError(
+            f"--near: the distance {parts[2]} is not above 0 and at most 40000 kilometres"
+        )
     return [latitude, longitude, radius]
 
 

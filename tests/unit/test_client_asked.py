@@ -104,13 +104,58 @@ def test_folders_of_a_saved_question_stay_where_they_were() -> None:
         ["--duplicates", "cat"],
         ["--duplicates", "--threshold", "2"],
         ["--duplicates", "--csv"],
+        ["--duplicates", "--after", "2024"],
+        ["--duplicates", "-n", "3"],
+        ["--duplicates", "--history"],
+        ["--threshold", "0.9", "cat"],
+        ["--history", "cat"],
+        ["--history", "--in", "/photos"],
+        ["--saved", "--forget", "x"],
+        ["--forget", "x", "y"],
+        ["--completions", "tags", "--json"],
+        ["--save", "x", "cat", "--tag-add", "t"],
+        ["--facets", "--offset", "3"],
+        ["--facets", "--copy-to", "/tmp/x", "cat"],
+        ["--facets", "--preview", "cat"],
     ],
+    ids=" ".join,
 )
 def test_what_makes_no_sense_is_wrong_usage(
     small: SmallDaemon, words: list[str], capfdbinary: Captured
 ) -> None:
     assert typed(*words) == 2
     assert b"imgq: " in capfdbinary.readouterr().err
+
+
+def test_a_person_is_told_why_there_is_nothing(small: SmallDaemon, capfdbinary: Captured) -> None:
+    from imgq.client import Client
+
+    small.kept.clear()
+    assert asked.run(arguments.parse(["--saved"]), Client(), terminal=True) == 1
+    assert b"imgq --save NAME TEXT" in capfdbinary.readouterr().err
+    assert asked.run(arguments.parse(["--saved"]), Client(), terminal=False) == 1
+    assert capfdbinary.readouterr() == (b"", b"")
+
+
+def test_what_is_changed_is_said(small: SmallDaemon, capfdbinary: Captured) -> None:
+    assert typed("--save", "cats", "cat") == 0
+    assert b"imgq @cats" in capfdbinary.readouterr().err
+    assert typed("@cats", "-n", "3") == 0
+    assert small.requests[-1]["remember"] == "@cats -n 3"
+    capfdbinary.readouterr()
+    assert typed("--forget", "cats") == 0
+    assert b"@cats is forgotten" in capfdbinary.readouterr().err
+    assert typed("--history=clear") == 0
+    assert b"empty" in capfdbinary.readouterr().err
+
+
+def test_names_between_nuls_are_harmless_on_a_terminal(
+    small: SmallDaemon, capfdbinary: Captured
+) -> None:
+    from imgq.client import Client
+
+    assert asked.run(arguments.parse(["--duplicates", "-0"]), Client(), terminal=True) == 0
+    assert b"\x1b" not in capfdbinary.readouterr().out
 
 
 def test_what_was_typed_is_kept_as_a_shell_reads_it(small: SmallDaemon) -> None:

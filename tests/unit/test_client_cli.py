@@ -98,6 +98,20 @@ def test_json_lines_and_tables(stand_in: StandIn, capfdbinary: Captured) -> None
     )
 
 
+def test_what_a_result_does_not_have_is_empty_in_tables(
+    stand_in: StandIn, capfdbinary: Captured
+) -> None:
+    known = {"rating": 4, "title": "Sea", "keywords": ["a", "b"], "gps": [1.5, -2], "relevance": 1}
+    stand_in.results = [result(1, "/p/a.jpg", 0.5, **known), result(2, "/p/b.jpg", None)]
+    template = "{score:.3f}|{relevance:.1f}|{rating:>3d}|{title}|{keywords}|{longitude:.1f}"
+    assert main(["--in", "/p", "--format", template]) == 0
+    assert capfdbinary.readouterr().out == b"0.500|1.0|  4|Sea|a,b|-2.0\n|||||\n"
+    assert main(["--in", "/p", "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capfdbinary.readouterr().out.decode())))
+    assert (rows[0]["title"], rows[0]["keywords"], rows[0]["rating"]) == ("Sea", "a;b", "4")
+    assert (rows[1]["score"], rows[1]["rating"], rows[1]["title"]) == ("", "", "")
+
+
 @pytest.mark.parametrize(
     "template", ["{nothing}", "{path.x}", "{path[0]}", "{path!r}", "{", "}", "{score:{id}}",
                  "{id:.2q}", "{}", "{0}"],
@@ -145,14 +159,25 @@ def test_nothing_found_says_what_is_missing(stand_in: StandIn, capfdbinary: Capt
     assert b"imgq --watch ~/Pictures" in capfdbinary.readouterr().err
 
 
-def test_a_folder_that_is_not_there_is_named_when_nothing_is_found(
+def test_a_folder_that_can_hold_nothing_is_named_when_nothing_is_found(
     stand_in: StandIn, home: str, capfdbinary: Captured
 ) -> None:
     stand_in.results = []
-    assert main(["x", "--in", home, "--in", "/gone"]) == 1
-    assert b"--in /gone does not exist" in capfdbinary.readouterr().err
-    assert main(["x", "--in", home]) == 1
-    assert capfdbinary.readouterr().err == b""
+    inner, file = os.path.join(home, "inner"), os.path.join(home, "a.jpg")
+    os.mkdir(inner)
+    open(file, "w").close()
+    stand_in.status["folders"] = [{"path": inner, "state": "watching", "files": 2}]
+    for folders, said in (
+        ([home, "/gone"], b"--in /gone does not exist"),
+        ([file], b"a.jpg is not a folder"),
+        ([inner, os.path.dirname(__file__)], b"is not watched; start with: imgq --watch"),
+    ):
+        assert main(["x", *(word for folder in folders for word in ("--in", folder))]) == 1
+        assert said in capfdbinary.readouterr().err
+    # Below a watched folder, or above one.
+    for folder in (inner, os.path.join(inner, "..", "inner"), home):
+        assert main(["x", "--in", folder]) == 1
+        assert capfdbinary.readouterr().err == b""
 
 
 def test_without_folders_the_first_model_is_not_waited_for(
@@ -167,12 +192,13 @@ def test_without_folders_the_first_model_is_not_waited_for(
 
 
 @pytest.mark.parametrize("arguments", [[], [""], ["-l"], ["--sync"], ["--min-score", "0.2"]])
-def test_nothing_to_ask_shows_help_on_standard_error(
+def test_nothing_to_ask_is_said_on_standard_error(
     stand_in: StandIn, capfdbinary: Captured, arguments: list[str]
 ) -> None:
     assert main(arguments) == 2
     out, err = capfdbinary.readouterr()
-    assert out == b"" and err.startswith(b"usage: imgq")
+    expected = b"imgq: there is nothing to look for" if arguments else b"usage: imgq"
+    assert out == b"" and err.startswith(expected)
     assert stand_in.asked == []
 
 

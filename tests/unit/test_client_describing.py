@@ -63,6 +63,8 @@ def test_a_change_is_sent_as_typed(
         (["--describe", "id:1", "x", "--tag-add", "a"], "goes alone"),
         (["--tag-add", "sea", "id:1", "--json"], "nothing to show"),
         (["--tag-add", "", "id:1"], "needs a value"),
+        (["--tag-add", "sea", "id:1", "--in", "/photos"], "--in does not go with --tag-add"),
+        (["--set", "a=b", "id:1", "--like", "id:2"], "--like does not go with --set"),
     ],
 )
 def test_what_makes_no_sense_changes_nothing(

@@ -200,7 +200,7 @@ def test_filters_are_passed_on(here: str) -> None:
         ["-n", "5 "], ["-n", "٣"], ["-n=5"], ["-n", "9" * 40], ["--offset", "-1"],
         ["--near", "1,2"], ["--near", "1,2,3,4"], ["--near", "x,2,3"], ["--near", "91,0,1"],
         ["--near", "0,181,1"], ["--near", "0,0,0"], ["--near", "0,0,-1"], ["--near", "nan,0,1"],
-        ["--near", "0,0,inf"], ["--min-size", "100"], ["--min-size", "x"], ["--min-size", "-1x2"],
+        ["--near", "0,0,inf"], ["--near", "0,0,40001"], ["--min-size", "100"], ["--min-size", "x"], ["--min-size", "-1x2"],
         ["--min-size", "1.5x2"], ["--min-score", "nan"], ["--min-score", "high"],
         ["--min-score", "1.01"], ["--min-score", "inf"], ["--type", ","], ["--not", "x^0"],
         ["--not", " "], ["--after", " "], ["--camera", "\udcff"],

@@ -52,7 +52,7 @@ def test_colours_unless_told_otherwise(stand_in: StandIn, home: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["-l"], ["--scores"], ["--json"], ["--jsonl"], ["--csv"],
+    "arguments", [[], ["-l"], ["-0"], ["--scores"], ["--json"], ["--jsonl"], ["--csv"],
                   ["--format", "{rank} {path}"], ["--preview=blocks"]], ids=" ".join,
 )  # fmt: skip
 def test_no_escape_sequence_from_a_file_name_reaches_the_terminal(
@@ -67,7 +67,7 @@ def test_no_escape_sequence_from_a_file_name_reaches_the_terminal(
     assert code == 0
     shown = ESCAPES.sub(b"", output)
     text = shown.decode("utf-8")
-    ours = "\n\t" if arguments == ["--scores"] else "\n"
+    ours = "\n" + {"--scores": "\t", "-0": "\0"}.get(" ".join(arguments), "")
     assert all(character.isprintable() or character in ours for character in text), text
     assert "owned" in text and ("\\x1b" in text or "\\u001b" in text)
     if arguments == ["--json"]:

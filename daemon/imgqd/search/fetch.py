@@ -58,7 +58,7 @@ def fetch(url: str) -> bytes:
         reason = f"the server answered {error.code} {error.reason}"
         error.close()
     except urllib.error.URLError as error:
-        reason = str(error.reason)
+        reason = getattr(error.reason, "strerror", None) or str(error.reason)
     except (OSError, HTTPException, ValueError) as error:
         reason = str(error) or type(error).__name__
     raise UsageError(f"{url} cannot be fetched: {reason}; save the picture and give its file")
