@@ -139,7 +139,8 @@ export async function mount(root, state) {
         h("img", { src: thumbnail(file.id, 256), alt: "", loading: "lazy", decoding: "async", width: file.width || null, height: file.height || null })),
       h("label", { class: "group-keep" }, box, h("span", null, T.duplicates.keep), h("span", { class: "visually-hidden" }, ` ${name}`)),
       h("span", { class: "path", title: file.path }, file.path),
-      h("span", { class: "small muted number" }, `${number(file.width)} × ${number(file.height)} · ${size(file.bytes)} · ${day(file.modified)}`));
+      h("span", { class: "small muted number" }, `${number(file.width)} × ${number(file.height)} · ${size(file.bytes)}`),
+      h("time", { class: "small muted", datetime: file.modified }, day(file.modified)));
   }
 
   let opened = "";

@@ -44,6 +44,7 @@ export async function mount(root) {
       facets.camera.length > 0 && rows(T.numbers.camera, facets.camera.map((one) => item(one, one.value && { camera: one.value })), heads),
       facets.category.length > 0 && rows(T.numbers.category, facets.category.map((one) => item(one, one.value && { category: one.value })), heads),
     ].filter(Boolean);
+    if (years.length) plots[0].classList.add("across");
     show(library, plots.length ? plots : h("p", { class: "muted" }, T.numbers.empty));
   }
 

@@ -294,7 +294,7 @@ export const T = {
     more: "More like this",
     less: "Less like this",
     but: "Similar, but…",
-    butExample: "at night, in snow, without people",
+    butExample: "at night, in snow",
     search: "Search",
     description: "Description",
     describe: "What only you know about it",

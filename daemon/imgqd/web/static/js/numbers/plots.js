@@ -9,8 +9,20 @@ const FOOT = 24;
 const HEAD = 20;
 const ROW = 36;
 const MOST_ROWS = 12;
-/** About as wide as a digit or letter of the plots' text, in CSS pixels. */
+/** About as wide as a digit of the plots' text, in CSS pixels. */
 const LETTER = 7.2;
+const STEPS = [1, 1.5, 2, 3, 4, 5, 6, 8, 10];
+const ruler = document.createElement("canvas").getContext("2d");
+
+/** As much of a name as there is room for. @param {string} name @param {number} room in CSS pixels */
+function shortened(name, room) {
+  if (!ruler) return name;
+  ruler.font = `13px ${getComputedStyle(document.body).fontFamily}`;
+  if (ruler.measureText(name).width <= room) return name;
+  let end = name.length;
+  while (end > 1 && ruler.measureText(`${name.slice(0, end)}…`).width > room) end -= 1;
+  return `${name.slice(0, end)}…`;
+}
 
 /** @typedef {{value: string, count: number, href?: string, follow?: (event: Event) => void}} Item */
 
@@ -52,11 +64,11 @@ function wordsOf(title, items) {
   return T.numbers.alternative(title, items.map((item) => T.numbers.item(item.value, number(item.count))));
 }
 
-/** The least of 1, 2, 5 times a power of ten that is at least `most`. @param {number} most */
+/** A round number that is at least `most`. @param {number} most */
 export function roundUp(most) {
   if (!(most > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(most));
-  return [1, 2, 2.5, 5, 10].map((step) => step * power).find((top) => top >= most * 0.9999) ?? most;
+  return STEPS.map((step) => step * power).find((top) => top >= most * 0.9999) ?? most;
 }
 
 /** Every how many-th label there is room for. @param {number} count @param {number} width @param {number} letters */
@@ -122,10 +134,9 @@ export function rows(title, items, heads) {
     shown.map((item, at) => {
       const y = at * ROW;
       const count = number(item.count);
-      const room = Math.floor((width - (count.length + 2) * LETTER) / LETTER);
       return s("g", { class: "plot-item" },
         s("rect", { class: "plot-hit", x: 0, y, width, height: ROW }),
-        s("text", { class: "plot-name", x: 0, y: y + 15 }, item.value.length > room ? `${item.value.slice(0, Math.max(1, room - 1))}…` : item.value),
+        s("text", { class: "plot-name", x: 0, y: y + 15 }, shortened(item.value, width - (count.length + 2) * LETTER)),
         s("text", { class: "plot-text", x: width, y: y + 15, "text-anchor": "end" }, count),
         s("rect", { class: "plot-track", x: 0, y: y + 22, width, height: 6, rx: 3 }),
         s("rect", { class: rest.length && at === shown.length - 1 ? "plot-bar rest" : "plot-bar", x: 0, y: y + 22, width: Math.max(3, (item.count / top) * width), height: 6, rx: 3 }),

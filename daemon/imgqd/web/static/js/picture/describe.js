@@ -61,7 +61,7 @@ export function makeDescription(told) {
   async function save(leaving = false) {
     clearTimeout(pause);
     const of = picture;
-    const text = of && drafts.get(of.id);
+    const text = of ? drafts.get(of.id) : undefined;
     if (text === undefined) return;
     if (text.trim() === (of.description ?? "")) {
       drafts.delete(of.id);

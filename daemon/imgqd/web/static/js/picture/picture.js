@@ -66,7 +66,7 @@ export async function mount(root, state) {
   });
   const whole = iconButton("minus", T.picture.zoomOut, () => stage.zoomBy(1 / STEP));
   const side = makeSide({ changed: refresh, leave: (change) => address.write({ ...change, picture: "" }), open });
-  const element = h("div", { class: "picture-view", role: "dialog", "aria-modal": "true", "aria-label": T.picture.label },
+  const element = h("div", { class: "picture-view", role: "dialog", "aria-modal": "true", "aria-label": T.picture.label, tabindex: "-1" },
     h("div", { class: "picture-bar" },
       iconButton("close", T.picture.close, close), place, h("span", { class: "picture-gap" }),
       star,
@@ -77,7 +77,7 @@ export async function mount(root, state) {
     side.element);
   show(root, element);
   showSide(sideWanted(), false);
-  stage.element.focus({ preventScroll: true });
+  element.focus({ preventScroll: true });
 
   /** @param {number} other */
   function open(other) {
@@ -203,7 +203,7 @@ export async function mount(root, state) {
     key("t", () => { showSide(true); side.focusTags(); }, T.picture.editTags),
     key("d", () => { showSide(true); side.focusDescription(); }, T.picture.editDescription),
     // The first Esc leaves the field, the second the picture.
-    key("Escape", (event) => (isField(event.target) ? stage.element.focus() : close()), T.picture.close, true),
+    key("Escape", (event) => (isField(event.target) ? element.focus() : close()), T.picture.close, true),
     on(element, "keydown", keepFocus),
     subscribe("picture-changed", (data) => { known.delete(data.id); if (data.id === id) void refresh(); }),
     subscribe("picture-removed", (data) => { known.delete(data.id); if (data.id === id) void refresh(); }),
