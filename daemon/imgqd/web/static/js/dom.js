@@ -178,6 +178,15 @@ export function popover(button, content, options = {}) {
     if (refocus) button.focus({ preventScroll: true });
     options.onclose?.();
   };
+  /** Up and down go through the options. @param {KeyboardEvent} event */
+  const step = (event) => {
+    const all = [.../** @type {NodeListOf<HTMLElement>} */ (panel?.querySelectorAll(".option") ?? [])];
+    if (!all.length || (event.target instanceof HTMLInputElement && event.target.type !== "text")) return;
+    event.preventDefault();
+    const at = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+    const to = event.key === "ArrowDown" ? at + 1 : at < 0 ? all.length - 1 : at - 1;
+    all[(to + all.length) % all.length].focus();
+  };
   const place = () => {
     if (!panel) return;
     const at = button.getBoundingClientRect();
@@ -188,7 +197,7 @@ export function popover(button, content, options = {}) {
     panel.style.maxHeight = `${Math.max(160, window.innerHeight - at.bottom - 20)}px`;
   };
   const open = () => {
-    panel = h("div", { class: `popover ${options.class ?? ""}`, role: "dialog", "aria-label": options.label ?? button.textContent },
+    panel = h("div", { class: `popover ${options.class ?? ""}`, role: "dialog", tabindex: "-1", "aria-label": options.label ?? button.textContent },
       content(() => close(true)));
     document.body.append(panel);
     button.setAttribute("aria-expanded", "true");
@@ -197,17 +206,18 @@ export function popover(button, content, options = {}) {
       on(document, "pointerdown", (event) => {
         if (!panel?.contains(event.target) && !button.contains(event.target)) close();
       }, { capture: true }),
-      on(panel, "keydown", (event) => {
+      on(document, "keydown", (event) => {
         if (event.key === "Escape") { event.stopPropagation(); event.preventDefault(); close(true); }
-      }),
+        else if (event.key === "ArrowDown" || event.key === "ArrowUp") step(event);
+      }, { capture: true }),
       on(panel, "focusout", (event) => {
         if (event.relatedTarget && !panel?.contains(event.relatedTarget) && event.relatedTarget !== button) close();
       }),
       on(window, "resize", place),
       on(window, "scroll", place, { passive: true }),
     ];
-    const first = panel.querySelector("[autofocus], input, button, a[href], [tabindex='0']");
-    if (first instanceof HTMLElement) first.focus({ preventScroll: true });
+    const first = panel.querySelector("input, button, a[href], [tabindex='0']");
+    (first instanceof HTMLElement ? first : panel)?.focus({ preventScroll: true });
   };
   button.setAttribute("aria-haspopup", "dialog");
   button.setAttribute("aria-expanded", "false");

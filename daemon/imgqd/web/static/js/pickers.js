@@ -100,7 +100,7 @@ function fill(root, name, all, done, most) {
   draw();
   const search = all.length >= SEARCHED_FROM && most === SHOWN
     ? h("input", {
-      class: "input", type: "text", placeholder: T.filters.find(name), "aria-label": T.filters.find(name), autofocus: true,
+      class: "input", type: "text", placeholder: T.filters.find(name), "aria-label": T.filters.find(name),
       oninput(/** @type {any} */ event) { wanted = event.target.value.trim().toLowerCase(); draw(); },
     }) : null;
   show(root, search, list);

@@ -73,7 +73,7 @@ export function timeline() {
     const end = Math.floor(last / 12);
     const every = Math.max(1, Math.ceil((44 * span()) / 12 / width));
     show(years, Array.from({ length: Math.max(0, end - begin + 1) }, (_, index) => begin + index)
-      .filter((year) => year % every === 0 && (year * 12 - first) / span() < 0.97)
+      .filter((year) => year % every === 0 && ((year * 12 - first) / span()) * width < width - 34)
       .map((year) => h("button", {
         type: "button", tabindex: -1, style: { left: `${((year * 12 - first) / span()) * 100}%` },
         onclick: () => write(year * 12, (year + every) * 12 - 1),

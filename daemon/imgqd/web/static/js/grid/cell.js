@@ -15,6 +15,11 @@ import { blurred } from "./placeholder.js";
  * @property {number} copies files behind this picture @property {boolean} selected
  */
 
+/** Sets what differs: styles are worked out anew even where an attribute is set to what it was. */
+function attribute(/** @type {Element} */ element, /** @type {string} */ name, /** @type {string} */ to) {
+  if (element.getAttribute(name) !== to) element.setAttribute(name, to);
+}
+
 export class Cell {
   constructor() {
     this.id = -1;
@@ -39,12 +44,12 @@ export class Cell {
     const { element } = this;
     if (content.id !== this.id) this.change(content);
     this.index = content.index;
-    element.style.transform = `translate3d(${content.left}px, ${content.top}px, 0)`;
+    element.style.transform = `translate(${content.left}px, ${content.top}px)`;
     element.style.width = `${content.width}px`;
     element.style.height = `${content.height}px`;
-    element.setAttribute("aria-posinset", String(content.index + 1));
-    element.setAttribute("aria-setsize", String(content.total));
-    element.setAttribute("aria-selected", String(content.selected));
+    attribute(element, "aria-posinset", String(content.index + 1));
+    attribute(element, "aria-setsize", String(content.total));
+    attribute(element, "aria-selected", String(content.selected));
     this.rate(content);
     const side = images.sideFor(content.width, content.height);
     // A larger thumbnail is fetched for a larger window; a smaller one never replaces it.

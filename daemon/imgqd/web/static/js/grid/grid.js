@@ -40,6 +40,7 @@ export class Grid {
     this.naming = 0;
     this.lastY = 0;
     this.lastTime = 0;
+    this.flying = false;
     this.ends = [
       on(window, "scroll", () => this.schedule(), { passive: true }),
       selection.onSelection(() => this.schedule()),
@@ -137,9 +138,15 @@ export class Grid {
     const speed = Math.abs(y - this.lastY) / Math.max(1, time - this.lastTime);
     this.lastY = y;
     this.lastTime = time;
-    if (speed > TOO_FAST) images.hold(true);
+    this.flying = speed > TOO_FAST;
+    if (this.flying) images.hold(true);
     clearTimeout(this.rest);
-    this.rest = window.setTimeout(() => { images.hold(false); this.order(); }, REST_MS);
+    this.rest = window.setTimeout(() => {
+      this.flying = false;
+      images.hold(false);
+      this.render();
+      this.order();
+    }, REST_MS);
   }
 
   /** Puts elements where the window is, and only there. */
@@ -151,8 +158,10 @@ export class Grid {
     let from = 0;
     let to = 0;
     if (geometry.count) {
-      from = geometry.first[rowAt(geometry, y - view)];
-      to = geometry.first[rowAt(geometry, y + 2 * view) + 1];
+      // What flies past is not made ahead: it would be gone before it is seen.
+      const ahead = this.flying ? 0 : view;
+      from = geometry.first[rowAt(geometry, y - ahead)];
+      to = geometry.first[rowAt(geometry, y + view + ahead) + 1];
     }
     const focused = this.element.contains(document.activeElement) ? this.active : -1;
     for (const [id, cell] of this.cells) {
@@ -173,12 +182,13 @@ export class Grid {
       const row = rowOf(geometry, focused);
       this.place(focused, geometry.top[row], heightOf(geometry, row));
     }
+    clearTimeout(this.naming);
+    if (this.flying) return;
     const middle = y + view / 2;
     images.sort((id) => {
       const index = results.indexOf(id);
       return index < 0 ? Infinity : Math.abs(geometry.top[rowOf(geometry, index)] - middle);
     });
-    clearTimeout(this.naming);
     this.naming = window.setTimeout(() => void describe([...this.cells.values()]), DESCRIBE_MS);
   }
 
