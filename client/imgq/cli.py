@@ -13,7 +13,6 @@ from imgq import arguments
 from imgq.errors import (
     ClientError,
     NothingWatchedError,
-    RefusedError,
     TooLateError,
     UsageError,
 )
@@ -93,6 +92,10 @@ def _run(parsed: Parsed) -> int:
         from imgq import asked
 
         parsed = asked.recalled(parsed, _client())
+    if "web" in parsed.flags:
+        from imgq import page
+
+        return page.run(parsed, _client(), terminal=_is_terminal(1))
     if ASKED & (parsed.flags | parsed.one.keys()):
         from imgq import asked
 
@@ -139,8 +142,6 @@ class Clock:
 def _ask(parsed: Parsed) -> int:
     from imgq import query
 
-    if "web" in parsed.flags:
-        raise RefusedError("--web: this version of imgq has no page for the browser; use --open")
     if parsed.format == "format":
         from imgq.output import check_template
 

@@ -165,6 +165,13 @@ class Client(Session):
             body["threshold"] = threshold
         return as_object(self.call("POST", "/v1/duplicates", body, timeout=timeout, wait="answer"))
 
+    def web(self, address: str = "") -> dict[str, Any]:
+        """A link that lets one browser in to the page, once: {"url", "port", "valid_s"}.
+
+        `address` is the query that the page begins with, from its `?` on.
+        """
+        return self._json("POST", "/v1/web", {"address": address})
+
     # Questions
 
     def history(self, top: int = 20) -> dict[str, Any]:

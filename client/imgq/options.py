@@ -347,7 +347,7 @@ TABLE: tuple[Option, ...] = (
         "imgq --link-to ~/best -n 20 sunset",
         complete="dir",
     ),
-    Option("--web", "", SHOW, "open the results in the browser", "imgq --web cat"),
+    Option("--web", "", SHOW, "open the page in the browser, with the results", "imgq --web cat"),
     Option(
         "--tag-add",
         "T",

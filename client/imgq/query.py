@@ -258,7 +258,7 @@ def build(parsed: Parsed) -> Request:
     request["top"] = whole(parsed.one.get("top", "10"), "-n", 1, 1000)
     if "offset" in parsed.one:
         request["offset"] = whole(parsed.one["offset"], "--offset", 0, 10**9)
-    request.update(_filters(parsed))
+    request.update(filters(parsed))
     text = " ".join(parsed.words)
     terms = text_terms(text, literal=literal) if text.strip() else []
     for value in parsed.all("not"):
@@ -280,7 +280,8 @@ def build(parsed: Parsed) -> Request:
     return request
 
 
-def _filters(parsed: Parsed) -> Request:
+def filters(parsed: Parsed) -> Request:
+    """The part of a request that says which pictures. Raises UsageError."""
     one = parsed.one
     request: Request = {}
     if folders := parsed.all("in"):

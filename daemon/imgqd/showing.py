@@ -56,9 +56,9 @@ class Showing:
             self._searcher.warm(serving)
             top = min(RANKED if most is None else most, MOST_RANKED)
             answer = self._searcher.search(dataclasses.replace(query, top=top), serving)
-            cells = self._grid.of_hits(answer.hits, sort)
+            cells = self._grid.of_hits(answer.hits, sort=sort, stacked=query.stacked)
         else:
-            cells = self._grid.filtered(query.filters, most, sort)
+            cells = self._grid.filtered(query.filters, most, sort=sort, stacked=query.stacked)
         took = time.perf_counter() - started
         if request.get("remember"):
             # A box is read while somebody types in it: only what was meant counts as a question.

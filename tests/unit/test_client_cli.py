@@ -287,11 +287,6 @@ def test_the_timeout_is_exit_4(stand_in: StandIn, capfdbinary: Captured) -> None
     assert b"--timeout 0.2" in capfdbinary.readouterr().err
 
 
-def test_web_says_that_there_is_no_page(stand_in: StandIn, capfdbinary: Captured) -> None:
-    assert main(["x", "--web"]) == 4
-    assert b"--web" in capfdbinary.readouterr().err
-
-
 def test_what_nobody_thought_of_is_one_line(
     stand_in: StandIn, capfdbinary: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:

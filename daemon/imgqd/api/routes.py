@@ -251,7 +251,9 @@ class Api:
         if form not in FORMATS:
             raise UsageError(f"format must be one of {', '.join(FORMATS)}")
         data, tag = await self.lanes.pictures.run(self.service.thumbnail, picture_id, side, form)
-        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        # With `v` the caller says which library it means: in one, an id shows the same for ever.
+        kept = "max-age=86400, immutable" if request.query.get("v") else "no-cache"
+        headers = {"ETag": tag, "Cache-Control": f"private, {kept}"}
         if tag in request.headers.get("If-None-Match", ""):
             return web.Response(status=304, headers=headers)
         return web.Response(body=data, content_type=f"image/{form}", headers=headers)

@@ -75,6 +75,7 @@ class Cells:
     total: int
     scores: list[float | None] | None = None
     relevances: list[float | None] | None = None
+    stacked: bool = True
 
     def to_json(self, more: dict[str, Any]) -> bytes:
         """The object of openapi's Grid; `more` are the keys that are not about cells."""
@@ -82,9 +83,10 @@ class Cells:
         ids = columns.ids[self.places].tolist()
         names, which = np.unique(columns.ratios[self.places], return_inverse=True)
         texts = [f"{ratio / 100:g}" for ratio in names.tolist()]
-        several = np.fromiter({*columns.others, *columns.shots}, dtype=np.int64)
+        shots = columns.shots if self.stacked else {}
+        several = np.fromiter({*columns.others, *shots}, dtype=np.int64)
         stacks = {
-            str(number): columns.others.get(number, 0) + len(columns.shots.get(number, ()))
+            str(number): columns.others.get(number, 0) + len(shots.get(number, ()))
             for number in columns.ids[
                 self.places[_among(columns.ids[self.places], several)]
             ].tolist()
@@ -121,19 +123,26 @@ class Grid:
                 known = self._columns = _read(self._store)
             return known
 
-    def filtered(self, filters: Filters, most: int | None, sort: str = "newest") -> Cells:
-        """All that pass; one for each shot."""
+    def filtered(
+        self,
+        filters: Filters,
+        most: int | None = None,
+        *,
+        sort: str = "newest",
+        stacked: bool = True,
+    ) -> Cells:
+        """All that pass; with `stacked` one for each shot."""
         columns = self.columns()
         places = np.arange(len(columns.ids))
         if filters.any:
             places = places[self._mask(columns, filters)]
-        if columns.shots:
+        if stacked and columns.shots:
             places = _folded(columns, places)
         if sort == "oldest":
             places = places[::-1]
-        return Cells(columns, places[:most], len(places))
+        return Cells(columns, places[:most], len(places), stacked=stacked)
 
-    def of_hits(self, hits: list[Hit], sort: str = "best") -> Cells:
+    def of_hits(self, hits: list[Hit], *, sort: str = "best", stacked: bool = True) -> Cells:
         """The cells of a search's hits; `best` is their own order."""
         columns = self.columns()
         ids = np.asarray([hit.picture.id for hit in hits], dtype=np.int64)
@@ -148,6 +157,7 @@ class Grid:
             len(places),
             [None if hit.score is None else round(hit.score, 4) for hit in kept],
             [None if hit.relevance is None else round(hit.relevance, 3) for hit in kept],
+            stacked,
         )
 
     def _mask(self, columns: Columns, filters: Filters) -> Mask:
