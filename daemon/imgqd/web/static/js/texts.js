@@ -319,7 +319,7 @@ export const T = {
     modified: "Changed",
     size: "Size",
     /** @param {string} width @param {string} height @param {string} mega */
-    pixels: (width, height, mega) => `${width} × ${height} (${mega} MP)`,
+    pixels: (width, height, mega) => (mega ? `${width} × ${height} (${mega} MP)` : `${width} × ${height}`),
     file: "Format",
     camera: "Camera",
     lens: "Lens",
@@ -373,7 +373,7 @@ export const T = {
 
   collections: {
     favourites: "Favourites",
-    noFavourites: "Give a picture a star, and it is here. `imgq --tag favourite` shows the same.",
+    noFavourites: "Give a picture a star, and it is here. In a terminal: imgq --tag favourite",
     /** @param {string} what */
     allOf: (what) => `Show all: ${what}`,
     /** @param {number} id */
@@ -507,7 +507,7 @@ export const T = {
     total: (n, day) => `${plural(n, "search", "searches")} since ${day}`,
     noSearches: "Nothing was asked in this time.",
     words: "Words in questions",
-    noWords: "Words are not counted. `imgqd config` names the setting count_words that switches it on.",
+    noWords: "Words are not counted; the setting count_words switches it on.",
     none: "None yet.",
     forgetWords: "Forget the words",
     forgetTitle: "Forget the words?",

@@ -31,6 +31,8 @@ export async function mount(root, state) {
   let following = null;
   const part = PARTS[name](() => following?.again());
   show(root, h("div", { class: "page" }, h("h1", null, T.views[name]), tabs, lost, part.element));
+  // On a narrow screen the tabs scroll.
+  tabs.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   following = followStatus((status) => {
     lost.hidden = Boolean(status);
     if (!status) return;

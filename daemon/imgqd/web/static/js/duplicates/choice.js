@@ -28,6 +28,19 @@ export function best(group, rule) {
   });
 }
 
+/** Where a file is and what it is called, without its ending. @param {File} file */
+const stem = (file) => file.path.replace(/\.[^./\\]*$/, "").toLowerCase();
+
+/**
+ * What a rule keeps: the best file and, as one shot, those beside it with its name and another
+ * ending. A JPEG next to its RAW is no copy that anybody wants to be rid of unasked.
+ * @param {Group} group @param {string} rule @returns {Set<File>}
+ */
+export function suggested(group, rule) {
+  const name = stem(best(group, rule));
+  return new Set(group.files.filter((file) => stem(file) === name));
+}
+
 /** Which files of which groups are kept. */
 export function makeChoice() {
   /** @type {Group[]} */
@@ -37,7 +50,7 @@ export function makeChoice() {
   let rule = RULES[0];
   const of = (group) => {
     let files = kept.get(group);
-    if (!files) kept.set(group, files = new Set([best(group, rule)]));
+    if (!files) kept.set(group, files = suggested(group, rule));
     return files;
   };
   const choice = {

@@ -121,25 +121,27 @@ export function columns(title, items, heads) {
 }
 
 /**
- * Lying bars, the largest first, for what has names. What is beyond the first is one bar more; the
- * table has all.
+ * Lying bars, the largest first, for what has names. What is beyond the first is one number, without
+ * a bar, which would dwarf the others; the table has all.
  * @param {string} title @param {Item[]} items @param {[string, string]} heads
  */
 export function rows(title, items, heads) {
   const shown = items.slice(0, items.length > MOST_ROWS ? MOST_ROWS - 1 : MOST_ROWS);
   const rest = items.slice(shown.length);
   if (rest.length) shown.push({ value: T.numbers.others(rest.length), count: rest.reduce((sum, item) => sum + item.count, 0) });
-  const top = Math.max(...shown.map((item) => item.count), 1);
-  const draw = (width) => s("svg", { width, height: shown.length * ROW, viewBox: `0 0 ${width} ${shown.length * ROW}`, "aria-hidden": "true" },
+  const top = Math.max(...items.map((item) => item.count), 1);
+  const tall = shown.length * ROW - (rest.length ? ROW - 20 : 0);
+  const draw = (width) => s("svg", { width, height: tall, viewBox: `0 0 ${width} ${tall}`, "aria-hidden": "true" },
     shown.map((item, at) => {
       const y = at * ROW;
       const count = number(item.count);
+      const named = at < shown.length - (rest.length ? 1 : 0);
       return s("g", { class: "plot-item" },
         s("rect", { class: "plot-hit", x: 0, y, width, height: ROW }),
-        s("text", { class: "plot-name", x: 0, y: y + 15 }, shortened(item.value, width - (count.length + 2) * LETTER)),
+        s("text", { class: named ? "plot-name" : "plot-name rest", x: 0, y: y + 15 }, shortened(item.value, width - (count.length + 2) * LETTER)),
         s("text", { class: "plot-text", x: width, y: y + 15, "text-anchor": "end" }, count),
-        s("rect", { class: "plot-track", x: 0, y: y + 22, width, height: 6, rx: 3 }),
-        s("rect", { class: rest.length && at === shown.length - 1 ? "plot-bar rest" : "plot-bar", x: 0, y: y + 22, width: Math.max(3, (item.count / top) * width), height: 6, rx: 3 }),
+        named && s("rect", { class: "plot-track", x: 0, y: y + 22, width, height: 6, rx: 3 }),
+        named && s("rect", { class: "plot-bar", x: 0, y: y + 22, width: Math.max(3, (item.count / top) * width), height: 6, rx: 3 }),
         s("title", null, T.numbers.item(item.value, count)));
     }));
   return figure(title, wordsOf(title, shown), draw, itemsTable(items, heads));

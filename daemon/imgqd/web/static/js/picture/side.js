@@ -71,7 +71,7 @@ function factsOf(picture, leave) {
   return [
     fact("calendar", taken ? T.picture.taken : T.picture.modified,
       questionLink({ after: date, before: dayAfter(date) }, h("time", { datetime: when }, moment(when)), leave, T.picture.showDay(day(when)))),
-    fact("image", T.picture.size, T.picture.pixels(number(width), number(height), ((width * height) / 1e6).toFixed(1))),
+    fact("image", T.picture.size, T.picture.pixels(number(width), number(height), width * height < 1e6 ? "" : ((width * height) / 1e6).toFixed(1))),
     fact("format", T.picture.file, [questionLink({ type: [format] }, format.toUpperCase(), leave, T.picture.showFormat(format.toUpperCase())), `, ${size(bytes)}`]),
     camera && fact("camera", T.picture.camera, [questionLink({ camera }, camera, leave, T.picture.showCamera(camera)), lens && h("span", { class: "fact-more" }, lens)]),
     !camera && lens && fact("camera", T.picture.lens, lens),
