@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime
 
 from imgqd.models.artifact import open_artifact
+from imgqd.models.tokenizer import load_tokenizer
 
 
 def session(path: str, threads: int, *, spin: bool = True) -> onnxruntime.InferenceSession:
@@ -52,14 +53,18 @@ def image(artifact: str, threads: int, batch: int, seconds: float) -> dict[str, 
 
 
 def text(artifact: str, threads: int) -> dict[str, float]:
-    """Milliseconds of one text, ready as tokens."""
-    tower = session(open_artifact(artifact).file("text.onnx"), threads)
-    tokens = np.zeros((1, 12), dtype=np.int64)
-    tokens[0, :6] = 49406, 320, 1929, 530, 518, 49407
+    """Milliseconds of one text, ready as tokens and as short as the daemon would cut them."""
+    found = open_artifact(artifact)
+    tower = session(found.file("text.onnx"), threads)
+    tokenizer = load_tokenizer(found.path, found.manifest["tokenizer"])
+    tokens = tokenizer(["a dog runs across the grass"])
+    if found.manifest["text"]["cut"]:
+        tokens = tokens[:, : int((tokens != tokenizer.pad).sum())]
+    name = tower.get_inputs()[0].name
     times = []
     for _ in range(30):
         started = time.perf_counter()
-        tower.run(None, {tower.get_inputs()[0].name: tokens})
+        tower.run(None, {name: tokens})
         times.append((time.perf_counter() - started) * 1e3)
     return {"text_ms": sorted(times)[15]}
 
