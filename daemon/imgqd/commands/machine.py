@@ -110,12 +110,14 @@ def token(args: Namespace) -> int:
     Example: curl -H "Authorization: Bearer $(imgqd token)" http://127.0.0.1:PORT/v1/status
     """
     from imgqd.api.auth import TokenFile
+    from imgqd.web.sessions import end_all_sessions
 
     locations = locate()
     private(locations.runtime)
     file = TokenFile(locations.token)
     if args.rotate:
         file.rotate()
+        end_all_sessions(locations)
         tell(f"a new token is in {os.path.basename(locations.token)}; the old one ends now")
     print_text(file.value())
     return YES
