@@ -21,6 +21,10 @@ const TEXTS = ["q", "after", "before", "camera", "rating", "orientation", "categ
 const LISTS = ["in", "type", "tag", "where", "like", "unlike"];
 const FLAGS = ["relevant", "diverse", "all", "example"];
 
+// What `imgq --web` calls by the names of its options.
+/** @type {Record<string, string>} */
+const OPTIONS = { words: "text", min_size: "min-size", min_score: "min-score" };
+
 /** Those that say which pictures, in the order of the chips. */
 export const FILTERS = ["in", "after", "before", "type", "camera", "tag", "rating", "orientation", "category", "near", "words", "min_size", "min_score", "where"];
 
@@ -39,7 +43,7 @@ export function parse(search) {
   const values = new URLSearchParams(search);
   /** @type {any} */
   const state = {};
-  for (const name of TEXTS) state[name] = values.get(name) ?? "";
+  for (const name of TEXTS) state[name] = values.get(name) ?? values.get(OPTIONS[name] ?? name) ?? "";
   for (const name of LISTS) state[name] = values.getAll(name).filter(Boolean);
   for (const name of FLAGS) state[name] = values.has(name);
   return state;

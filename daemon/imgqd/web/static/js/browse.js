@@ -131,14 +131,13 @@ export function mount(root, state) {
     bar.update(next);
     const now = key(next);
     if (now === asked) { grid.schedule(); return; }
-    const first = asked === "";
     asked = now;
     top = new Set();
     fresh.hidden = true;
     const scroll = address.keptScroll();
     how = { scroll };
-    // The first screen by itself is no use to who comes back to the middle.
-    void ask(next, { whole: scroll > 0 && first });
+    // The first screen by itself is no use to whoever comes back to the middle.
+    void ask(next, { whole: scroll > 0 });
   }
 
   update(state);

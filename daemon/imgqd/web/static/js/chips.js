@@ -111,15 +111,15 @@ function otherFilters(state) {
 
 /** Example pictures, the library's and one's own. @param {State} state */
 function termChips(state) {
-  const chip = (/** @type {any} */ picture, /** @type {string} */ text, /** @type {Partial<State>} */ change, /** @type {string} */ open = "") =>
-    h("div", { class: "chip term on split" },
+  const chip = (/** @type {any} */ picture, /** @type {string} */ text, /** @type {Partial<State>} */ change, /** @type {string} */ open = "", /** @type {string | null} */ title = null) =>
+    h("div", { class: "chip term on split", title },
       h("button", { type: "button", class: "chip-open", disabled: !open, onclick: () => open && address.write({ picture: open }) }, picture, h("span", { class: "chip-value" }, text)),
       h("button", { type: "button", class: "chip-remove", "aria-label": T.filters.remove(text), title: T.filters.remove(text), onclick: () => write(change) }, icon("close")));
   const small = (/** @type {string} */ src) => h("img", { class: "chip-picture", src, alt: "", width: 28, height: 28 });
   const all = [];
   if (state.example) {
     const held = example.current();
-    all.push(held ? chip(small(held.preview), held.name || T.ask.yours, { example: false }) : chip(icon("image"), T.ask.exampleGone, { example: false }));
+    all.push(held ? chip(small(held.preview), held.name || T.ask.yours, { example: false }) : chip(icon("image"), T.ask.exampleGone, { example: false }, "", T.ask.exampleGoneWhy));
   }
   for (const value of state.like) {
     const id = value.split("^")[0];
@@ -142,12 +142,19 @@ function sortText(state) {
 /** @param {() => void} close */
 function sorts(close) {
   const state = address.read();
-  const ways = hasTerms(state) ? ["", "newest", "oldest"] : ["", "oldest"];
-  return ways.map((sort) => {
+  const asks = hasTerms(state);
+  const ways = asks ? ["", "newest", "oldest"] : ["", "oldest"];
+  /** @param {"relevant" | "diverse"} name */
+  const only = (name) => h("button", {
+    type: "button", class: "option", "aria-pressed": String(state[name]),
+    onclick() { close(); write({ [name]: !state[name] }); },
+  }, h("span", { class: "tick", "aria-hidden": "true" }, icon("check")), h("span", { class: "grow" }, T.filters[name]));
+  const orders = ways.map((sort) => {
     const text = sortText({ ...state, sort });
     return h("button", {
       type: "button", class: "option", "aria-pressed": String(state.sort === sort),
       onclick() { close(); write({ sort }); },
     }, h("span", { class: "tick", "aria-hidden": "true" }, icon("check")), h("span", { class: "grow" }, text));
   });
+  return asks ? [...orders, h("div", { class: "menu-rule" }), only("relevant"), only("diverse")] : orders;
 }

@@ -61,7 +61,7 @@ function notFound(state, status) {
   const bare = Object.fromEntries(filtered.map((name) => [name, /** @type {any} */ (address.blank())[name]]));
   const lost = state.example && !state.q && !state.like.length;
   return h("div", { class: "empty" }, icon("search"), h("h1", null, state.q ? T.empty.notFoundFor(state.q) : T.empty.notFound),
-    h("p", null, filtered.length ? T.empty.tryFilters : lost ? T.empty.exampleGone : T.empty.tryWords),
+    h("p", null, filtered.length ? T.empty.tryFilters : lost ? T.ask.exampleGoneWhy : T.empty.tryWords),
     h("div", { class: "row" },
       filtered.length ? step(T.empty.dropFilters, bare, true) : null,
       state.relevant ? step(T.empty.lessStrict, { relevant: false }) : null,

@@ -5,6 +5,8 @@ import * as example from "./example.js";
 
 /** @typedef {import("./address.js").State} State */
 
+const MOST_COUNTED = 1000;
+
 /** A path as the API takes it. @param {string} value as in the URL @returns {string | {path_b64: string}} */
 export function pathValue(value) {
   return value.startsWith("b64:") ? { path_b64: value.slice(4) } : value;
@@ -92,5 +94,6 @@ export function searchRequest(state, top, offset = 0) {
 /** @param {State} state */
 export function facetsRequest(state) {
   const { relevant: _relevant, diverse: _diverse, ...body } = question(state);
-  return body;
+  // Of what is found by its content the best are counted, as many as may be: the rest fits nothing.
+  return hasTerms(state) ? { ...body, top: MOST_COUNTED } : body;
 }

@@ -86,7 +86,8 @@ export const T = {
     like: "More like this",
     unlike: "Less like this",
     yours: "Your image",
-    exampleGone: "Your image is gone: it is not kept over a reload",
+    exampleGone: "Your image is gone",
+    exampleGoneWhy: "An image of your own is not kept over a reload. Drop or paste it again.",
     drop: "Drop the image to find pictures like it",
     /** @param {string} name */
     notImage: (name) => `${name} is not an image. Drop a photo or a picture file.`,
@@ -219,7 +220,6 @@ export const T = {
     notFoundFor: (q) => `Nothing fits “${q.trim()}”`,
     tryFilters: "Something may fit without the filters.",
     tryWords: "Try fewer or other words: what is to be seen, not the name of a file.",
-    exampleGone: "Your image is not kept over a reload. Drop or paste it again.",
     dropFilters: "Remove the filters",
     lessStrict: "Show what fits less well",
     showAll: "Show all pictures",

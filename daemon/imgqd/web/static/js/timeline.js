@@ -20,7 +20,7 @@ export function timeline() {
   const from = handle(T.timeline.from);
   const to = handle(T.timeline.to);
   const track = h("div", { class: "timeline-track" }, range, bars, from, to);
-  const element = h("section", { class: "timeline", "aria-label": T.timeline.label, hidden: true }, track, years, tip);
+  const element = h("section", { class: "timeline empty-handed", "aria-label": T.timeline.label }, track, years, tip);
 
   /** @type {Map<number, number>} pictures by month */
   let counts = new Map();
@@ -185,12 +185,19 @@ export function timeline() {
       return;
     }
     if (mine !== asked || drag) return;
-    counts = new Map(found.facets.month.filter(({ value }) => /^\d{4}-\d\d$/.test(value)).map(({ value, count }) => [monthNumber(value), count]));
+    const now = new Map(found.facets.month.filter(({ value }) => /^\d{4}-\d\d$/.test(value)).map(({ value, count }) => [monthNumber(value), count]));
+    // Its place is kept while it is empty, so that the grid below never moves.
+    element.classList.toggle("empty-handed", now.size === 0);
+    if (!now.size) return;
+    counts = now;
     const all = [...counts.keys()];
-    element.hidden = all.length < 2;
-    if (element.hidden) return;
     first = Math.min(...all);
     last = Math.max(...all);
+    // A single month would be one bar as wide as the window: it is shown within its year.
+    if (last - first < 11) {
+      first -= first % 12;
+      last = Math.max(last, first + 11);
+    }
     mark(state);
     draw();
   }
