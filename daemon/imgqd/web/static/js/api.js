@@ -49,7 +49,8 @@ async function call(method, path, body, options = {}) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
   }
   if (response.ok) return data;
-  if (response.status === 401) for (const listener of lockedListeners) listener();
+  // A link that is no longer good says nothing of the session that may be held all the same.
+  if (response.status === 401 && path !== "/session") for (const listener of lockedListeners) listener();
   const said = data?.error;
   throw new ApiError(said?.code ?? "failed", said?.message ?? T.errors.status(response.status), response.status);
 }
