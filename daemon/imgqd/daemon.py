@@ -81,9 +81,10 @@ class Daemon:
             min_side=settings.integer("min_side"),
             nice=settings.integer("nice"),
         )
-        # Questions do not wait behind the indexing of a thousand photos.
+        # Questions and thumbnails do not wait behind the indexing of a thousand photos, nor all of
+        # them behind one file that takes long.
         self.query_decoder = DecoderPool(
-            workers=1,
+            workers=2,
             timeout_s=settings.number("decode_timeout_s"),
             max_pixels=settings.integer("max_pixels"),
             memory_mb=settings.integer("decode_memory_mb"),
