@@ -107,11 +107,11 @@ class SmallDaemon:
         self.requests.append(request)
         if self.hold_searches is not None:
             self.hold_searches.wait(30)
-        if not request["terms"]:
+        if not (request.get("terms") or request.get("q")):
             raise UsageError("there is nothing to look for; give at least one term")
         results = [{"rank": rank, "score": 0.5, **self.picture(rank)} for rank in (1, 2)]
         return {
-            "query": {"terms": len(request["terms"])},
+            "query": {"terms": len(request.get("terms", ()))},
             "model": "builtin",
             "took_ms": 1.0,
             "generation": 7,
