@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgqd.errors import UsageError
-from imgqd.search.dates import Bound, iso, parse_date
+from imgqd.search.dates import Bound, iso, month, parse_date
 
 pytestmark = pytest.mark.skipif(not hasattr(time, "tzset"), reason="Windows sets no time zone")
 
@@ -118,6 +118,13 @@ def test_times_are_shown_with_the_offset_of_the_file_else_the_local_one() -> Non
     assert iso(1719743400, -330) == "2024-06-30T05:00:00-05:30"
     assert iso(1700000000) == "2023-11-14T23:13:20+01:00"
     assert iso(-86400.5) == "1969-12-31T00:59:59+01:00"
+
+
+@given(
+    st.floats(allow_nan=False) | st.floats(-1e11, 3e11), st.none() | st.integers(-100_000, 100_000)
+)
+def test_a_month_is_the_beginning_of_what_is_shown(seconds: float, offset: int | None) -> None:
+    assert month(seconds, offset) == iso(seconds, offset)[:7]
 
 
 @given(st.floats(allow_nan=False), st.none() | st.integers(-100_000, 100_000))

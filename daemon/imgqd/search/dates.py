@@ -13,6 +13,7 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 from imgqd.errors import UsageError
 
@@ -151,3 +152,14 @@ def iso(seconds: float, offset_minutes: int | None = None) -> str:
     moment = _EPOCH + timedelta(seconds=min(max(seconds, _FIRST_S), _LAST_S))
     ahead = timezone(timedelta(seconds=offset_of(seconds, offset_minutes)))
     return moment.astimezone(ahead).isoformat(timespec="seconds")
+
+
+def month(seconds: float, offset_minutes: int | None = None) -> str:
+    """`2024-06`: the beginning of what `iso` says, many times as fast."""
+    within = min(max(seconds, _FIRST_S), _LAST_S)
+    return _month_of_day(int((within + offset_of(seconds, offset_minutes)) // 86_400))
+
+
+@lru_cache(maxsize=65_536)
+def _month_of_day(day: int) -> str:
+    return (_EPOCH + timedelta(days=day)).isoformat()[:7]

@@ -8,50 +8,51 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from imgqd.library.pictures import is_offline
 from imgqd.library.store import Store
-from imgqd.search.dates import iso
+from imgqd.search.dates import month
 from imgqd.search.filters import Filters
 from imgqd.search.hits import Hit
 
 FACETS = ("year", "month", "folder", "format", "camera", "category", "tag")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What is counted of one picture."""
+class Row(NamedTuple):
+    """What is counted of one picture; `month` as in 2024-06."""
 
-    id: int
-    when: str
+    month: str
     folder: bytes
     format: str
     camera: str | None
     category: str | None
-    tags: tuple[str, ...]
+    tags: Sequence[str]
 
 
 def of_hits(hits: Iterable[Hit]) -> Iterator[Row]:
     """The rows of a search's hits."""
     for hit in hits:
         picture, facts = hit.picture, hit.picture.metadata
-        when = iso(hit.modified) if facts.taken is None else iso(facts.taken, facts.taken_offset)
+        when = (hit.modified, None) if facts.taken is None else (facts.taken, facts.taken_offset)
         folder = os.path.dirname(hit.path)
-        yield Row(
-            picture.id, when, folder, facts.format, facts.camera, picture.category, picture.tags
-        )
+        yield Row(month(*when), folder, facts.format, facts.camera, picture.category, picture.tags)
 
 
 def of_all(store: Store, filters: Filters) -> Iterator[Row]:
     """The rows of every picture that passes and has a file that may be shown."""
     guards = store.offline_prefixes()
     any_offline = any(offline for _, offline in guards)
+    # What is small or the same for many rows is read once rather than looked up for each.
     tags: dict[int, list[str]] = {}
     for picture_id, tag in store.read("SELECT picture_id, tag FROM tags"):
         tags.setdefault(picture_id, []).append(tag)
+    chosen: dict[int, str] = dict(
+        store.read("SELECT picture_id, category FROM notes WHERE category IS NOT NULL")
+    )
+    labels: dict[int | None, str] = dict(store.read("SELECT id, label FROM labels"))
+    directories: dict[int, bytes] = dict(store.read("SELECT id, path FROM directories"))
     condition, bindings = filters.sql()
     last = -1
     for (
@@ -60,34 +61,35 @@ def of_all(store: Store, filters: Filters) -> Iterator[Row]:
         offset,
         format,
         camera,
-        category,
-        *place,
-        directory,
+        north,
+        east,
+        label,
+        within,
         name,
         mtime_ns,
     ) in store.read(
-        "SELECT p.id, p.taken, p.taken_offset, p.format, p.camera,"  # noqa: S608
-        " coalesce(n.category, l.label), p.latitude, p.longitude, d.path, f.name, f.mtime_ns"
-        " FROM pictures p"
-        " JOIN files f ON f.picture_id = p.id JOIN directories d ON d.id = f.directory_id"
-        " LEFT JOIN notes n ON n.picture_id = p.id LEFT JOIN categories c ON c.picture_id = p.id"
-        f" LEFT JOIN labels l ON l.id = c.label_id WHERE {condition} ORDER BY p.id, f.id",
+        "SELECT p.id, p.taken, p.taken_offset, p.format, p.camera, p.latitude, p.longitude,"  # noqa: S608
+        " c.label_id, f.directory_id, f.name, f.mtime_ns FROM pictures p"
+        " JOIN files f ON f.picture_id = p.id LEFT JOIN categories c ON c.picture_id = p.id"
+        f" WHERE {condition} ORDER BY p.id, f.id",
         bindings,
     ):
         if number == last:
             continue
-        folder = bytes(directory)
-        path = os.path.join(folder, bytes(name))
-        if not filters.shows(path) or (any_offline and is_offline(path, guards)):
-            continue
+        folder = directories.get(within)
+        if folder is None:
+            continue  # it has come since the directories were read
+        if any_offline or filters.folders:
+            path = os.path.join(folder, name)
+            if not filters.shows(path) or (any_offline and is_offline(path, guards)):
+                continue
         last = number
         if taken is None:
             taken, offset = mtime_ns / 1e9, None
-        gps = None if place[0] is None else (place[0], place[1])
-        if not filters.passes_beyond_sql(taken, offset, camera, category, gps):
-            continue
-        when = iso(taken, offset)
-        yield Row(number, when, folder, format, camera, category, tuple(tags.get(number, ())))
+        category = chosen.get(number) or labels.get(label)
+        gps = None if north is None else (north, east)
+        if filters.passes_beyond_sql(taken, offset, camera, category, gps):
+            yield Row(month(taken, offset), folder, format, camera, category, tags.get(number, ()))
 
 
 def count(rows: Iterable[Row]) -> dict[str, Any]:
@@ -97,17 +99,16 @@ def count(rows: Iterable[Row]) -> dict[str, Any]:
     """
     counters: dict[str, Counter[Any]] = {name: Counter() for name in FACETS}
     total = 0
+    of_what = [counters[name] for name in ("month", "folder", "format", "camera", "category")]
     for row in rows:
         total += 1
-        counters["year"][row.when[:4]] += 1
-        counters["month"][row.when[:7]] += 1
-        counters["folder"][row.folder] += 1
-        counters["format"][row.format] += 1
-        if row.camera is not None:
-            counters["camera"][row.camera] += 1
-        if row.category is not None:
-            counters["category"][row.category] += 1
-        counters["tag"].update(row.tags)
+        for counter, value in zip(of_what, row, strict=False):
+            if value is not None:
+                counter[value] += 1
+        if row.tags:
+            counters["tag"].update(row.tags)
+    for when, number in counters["month"].items():
+        counters["year"][when[:4]] += number
     return {
         "total": total,
         "facets": {

@@ -247,10 +247,10 @@ def _category_sql(category: str) -> tuple[Any, ...]:
     """A person's category, else the computed one. Letters beyond ASCII are left to `passes`."""
     fits = "(lower({0}) = ? OR {0} GLOB '*[^ -~]*')"
     return (
-        "CASE WHEN EXISTS (SELECT 1 FROM notes n WHERE n.picture_id = p.id AND n.category IS NOT NULL)"  # noqa: S608
-        f" THEN EXISTS (SELECT 1 FROM notes n WHERE n.picture_id = p.id AND {fits.format('n.category')})"
-        " ELSE EXISTS (SELECT 1 FROM categories c JOIN labels l ON l.id = c.label_id"
-        f" WHERE c.picture_id = p.id AND {fits.format('l.label')}) END",
+        f"(p.id IN (SELECT picture_id FROM notes n WHERE {fits.format('n.category')})"  # noqa: S608
+        " OR p.id IN (SELECT picture_id FROM categories WHERE label_id IN"
+        f" (SELECT id FROM labels l WHERE {fits.format('l.label')})"
+        " AND picture_id NOT IN (SELECT picture_id FROM notes WHERE category IS NOT NULL)))",
         category.casefold(),
         category.casefold(),
     )
