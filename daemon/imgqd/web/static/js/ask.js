@@ -29,6 +29,7 @@ export function askBox(state) {
     take(change) {
       clearTimeout(waiting);
       typing = false;
+      newer = false;
       address.write({ ...change, view: "", picture: "" });
       input.value = address.read().q;
       clear.hidden = input.value === "";
@@ -38,9 +39,12 @@ export function askBox(state) {
   let waiting = 0;
   // Letters typed one after the other are one step back in the history, not many.
   let typing = false;
+  // What stands in the box is newer than what the URL says.
+  let newer = false;
 
   const write = () => {
     clearTimeout(waiting);
+    newer = false;
     if (input.value === address.read().q) return;
     address.write({ q: input.value, view: "", picture: "" }, { replace: typing });
     typing = true;
@@ -55,6 +59,7 @@ export function askBox(state) {
 
   on(input, "input", (event) => {
     clear.hidden = input.value === "";
+    newer = true;
     list.open();
     clearTimeout(waiting);
     // Half a word of a script that is composed is no question yet.
@@ -99,8 +104,7 @@ export function askBox(state) {
     element,
     /** @param {import("./address.js").State} next */
     update(next) {
-      // What is being typed is newer than what is in the URL.
-      if (document.activeElement === input && typing) return;
+      if (newer) return;
       if (next.q !== input.value) {
         clearTimeout(waiting);
         input.value = next.q;

@@ -22,7 +22,7 @@ export function header(state) {
   popover(menu, viewMenu, { class: "menu", label: T.views.menu });
   const working = progress();
   const element = h("header", { class: "top" }, home, ask.element,
-    h("div", { class: "top-actions" }, working, menu));
+    h("div", { class: "top-actions" }, lost(), working, menu));
   return {
     element,
     /** @param {import("./address.js").State} next */
@@ -96,6 +96,25 @@ function themes() {
   };
   draw();
   return group;
+}
+
+const PATIENCE_MS = 2500;
+
+/** Says that the daemon is away; it goes by itself when it is back. */
+function lost() {
+  const element = h("span", { class: "lost", role: "alert", hidden: true, title: T.errors.unreachable },
+    icon("warning"), h("span", { class: "wide-only" }, T.errors.lost));
+  let waiting = 0;
+  subscribe("lost", () => {
+    // A stream that breaks is mended within a moment; only what lasts is worth a word.
+    if (!waiting) waiting = window.setTimeout(() => { element.hidden = false; }, PATIENCE_MS);
+  });
+  subscribe("connected", () => {
+    clearTimeout(waiting);
+    waiting = 0;
+    element.hidden = true;
+  });
+  return element;
 }
 
 /** A ring that is there only while pictures are being indexed. */

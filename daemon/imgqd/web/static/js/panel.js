@@ -35,6 +35,7 @@ export function panel(onToggle) {
     if (open === !element.hidden) return;
     element.hidden = !open;
     veil.hidden = !open;
+    document.documentElement.classList.toggle("sheet", open);
     if (open) fill();
     try { if (!kept) localStorage.setItem(KEPT, open && wide.matches ? "open" : ""); } catch { /* Not kept then. */ }
     onToggle(open);

@@ -40,6 +40,7 @@ export const T = {
   retry: "Try again",
 
   errors: {
+    lost: "Not connected",
     unreachable: "imgq's daemon does not answer. It may have been stopped: type `imgq --web` in a terminal to start it.",
     /** @param {number} status */
     status: (status) => `imgq's daemon failed (HTTP ${status}). Type \`imgqd logs\` in a terminal to see why.`,

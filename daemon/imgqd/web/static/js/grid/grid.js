@@ -13,6 +13,8 @@ import { describe } from "./names.js";
 
 /** @typedef {import("./geometry.js").Geometry} Geometry */
 
+// Browsers cut off what is higher (Firefox at 17.9 million pixels, Chromium at 33.5).
+const HIGHEST = 16_000_000;
 const REST_MS = 120;
 const DESCRIBE_MS = 500;
 // Pixels a millisecond above which nobody sees single pictures.
@@ -22,7 +24,7 @@ export class Grid {
   constructor() {
     /** @type {HTMLElement} */
     this.element = h("div", {
-      class: "grid", role: "listbox", "aria-label": T.grid.label, "aria-multiselectable": "true",
+      class: "grid", role: "listbox", tabindex: "-1", "aria-label": T.grid.label, "aria-multiselectable": "true",
       "aria-orientation": "horizontal",
     });
     this.results = results.none;
@@ -80,7 +82,13 @@ export class Grid {
     if (!this.width) return;
     const style = getComputedStyle(this.element);
     const gap = parseFloat(style.getPropertyValue("--gap")) || 4;
-    this.geometry = justify(this.results.ratios, this.width, rowHeight(this.width), gap);
+    const target = rowHeight(this.width);
+    this.geometry = justify(this.results.ratios, this.width, target, gap);
+    if (this.geometry.height > HIGHEST) {
+      // The height goes with the square of the rows' height: of a million pictures rows are lower.
+      const lower = target * Math.sqrt(HIGHEST / this.geometry.height) * 0.97;
+      this.geometry = justify(this.results.ratios, this.width, lower, gap);
+    }
     this.element.style.height = `${this.geometry.height}px`;
   }
 

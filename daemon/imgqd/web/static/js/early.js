@@ -1,0 +1,15 @@
+// Asks for the first pictures while the page's modules are still on their way, so that both arrive
+// together. Only for the plain cases: nothing asked, or a text alone; and not with a fresh link,
+// whose key has to become a session first. Not a module: modules run after parsing.
+(() => {
+  const values = new URLSearchParams(location.search);
+  const q = values.get("q")?.trim();
+  if (location.hash || [...values.keys()].some((name) => name !== "q")) return;
+  const body = JSON.stringify(q ? { terms: [], q, most: 2000 } : { terms: [], most: 60 });
+  const answer = fetch("/v1/grid", {
+    method: "POST", credentials: "same-origin", headers: { "Content-Type": "application/json" }, body,
+  });
+  // Whoever takes the answer hears of its failure; where nobody does, it does not matter.
+  answer.catch(() => {});
+  window.imgqEarly = { body, answer };
+})();
