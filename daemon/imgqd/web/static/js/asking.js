@@ -92,7 +92,7 @@ export function commit() {
   committed = key;
   void import("./arguments.js").then(({ quoted, toArguments }) => {
     if (address.sameQuestion(state, address.read())) void ask(state, { remember: quoted(toArguments(state)) });
-  });
+  }, () => { /* The daemon is away, as the question itself is told. */ });
 }
 
 /** @param {string | null} text */

@@ -36,7 +36,9 @@ export function suggestions(input, { take }) {
     learning ??= learn();
     await learning;
     if (!known || document.activeElement !== input) return;
-    const { fromArguments, unquoted } = await import("./arguments.js");
+    // Without it (the daemon is away) there is nothing to offer.
+    const { fromArguments, unquoted } = await import("./arguments.js").catch(() => ({ fromArguments: null, unquoted: null }));
+    if (!fromArguments) return;
     /** @param {string[] | null} args @returns {Partial<State> | null} null where the page cannot ask it */
     const question = (args) => {
       const { state, left } = args ? fromArguments(args) : { state: {}, left: [""] };
