@@ -16,7 +16,7 @@ export function makeStatus(again) {
   const happened = h("ol", { class: "happened" });
   const quiet = h("p", { class: "muted" }, T.admin.quiet);
   const bar = makeProgress();
-  const title = h("h2", { role: "status" });
+  const title = h("span", { role: "status" });
   const dot = h("span", { class: "dot", "aria-hidden": "true" });
   const pause = h("button", { type: "button", class: "button" });
   let paused = false;
@@ -30,7 +30,7 @@ export function makeStatus(again) {
     pause.disabled = false;
     again();
   });
-  show(state, h("div", { class: "state-line" }, dot, title, pause), bar.element);
+  show(state, h("div", { class: "state-line" }, dot, h("h2", null, title), pause), bar.element);
   const element = h("div", { class: "stack" }, state, notes, figures,
     h("section", { class: "card stack" }, h("h2", null, T.admin.latest), quiet, happened), about);
 

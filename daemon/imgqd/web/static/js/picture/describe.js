@@ -198,8 +198,8 @@ export function makeFields(told) {
   function draw() {
     const own = Object.entries(picture.fields ?? {});
     show(list, own.map(([name, text]) => h("div", null,
-      h("dt", null, name), h("dd", null, questionLink({ where: [`${name}=${text}`] }, text, told.leave)),
-      iconButton("close", T.picture.removeField(name), () => save(name, ""), { class: "small-button" }))));
+      h("dt", null, name), h("dd", null, questionLink({ where: [`${name}=${text}`] }, text, told.leave),
+        iconButton("close", T.picture.removeField(name), () => save(name, ""), { class: "small-button" })))));
     list.hidden = !own.length;
   }
 

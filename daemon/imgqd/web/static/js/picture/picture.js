@@ -8,7 +8,7 @@ import { bind } from "../keys.js";
 import * as results from "../results.js";
 import { T, number } from "../texts.js";
 import { makeSide } from "./side.js";
-import { colorOf, fileName } from "./sources.js";
+import { fileName, meanColour } from "./sources.js";
 import { makeStage } from "./stage.js";
 import { FAVOURITE, changeTags } from "./tags.js";
 
@@ -66,14 +66,16 @@ export async function mount(root, state) {
   });
   const whole = iconButton("minus", T.picture.zoomOut, () => stage.zoomBy(1 / STEP));
   const side = makeSide({ changed: refresh, leave: (change) => address.write({ ...change, picture: "" }), open });
-  const element = h("div", { class: "picture-view", role: "dialog", "aria-modal": "true", "aria-label": T.picture.label, tabindex: "-1" },
+  const heading = h("h1", { class: "visually-hidden", id: "picture-heading" }, T.picture.label);
+  const element = h("div", { class: "picture-view", role: "dialog", "aria-modal": "true", "aria-labelledby": "picture-heading", tabindex: "-1" },
+    heading,
     h("div", { class: "picture-bar" },
       iconButton("close", T.picture.close, close), place, h("span", { class: "picture-gap" }),
       star,
       h("div", { class: "picture-zoom", role: "group", "aria-label": T.picture.zoom },
         whole, percent, iconButton("plus", T.picture.zoomIn, () => stage.zoomBy(STEP))),
       info),
-    h("div", { class: "picture-middle" }, stage.element, previous, next, note),
+    h("main", { class: "picture-middle" }, stage.element, previous, next, note),
     side.element);
   show(root, element);
   showSide(sideWanted(), false);
@@ -135,6 +137,7 @@ export async function mount(root, state) {
       if (first) announce(T.picture.opened(shownOf(got).alt, place.textContent ?? ""));
     } catch (error) {
       if (mine !== id) return;
+      side.fail();
       failure = error.status === 404 ? T.picture.gone : error.message;
       note.textContent = failure;
       note.hidden = false;
@@ -145,7 +148,7 @@ export async function mount(root, state) {
   function shownOf(got) {
     const at = results.indexOf(id);
     const all = results.read();
-    const color = colorOf(all.colors, at);
+    const color = meanColour(all.placeholders, at);
     if (got) return { id, width: got.width, height: got.height, format: got.format, alt: T.picture.alt(got.description ?? got.title ?? fileName(got.path)), color };
     const ratio = all.ratios[at] || 1.5;
     // Only the shape is known yet; no original is asked for before the format is.

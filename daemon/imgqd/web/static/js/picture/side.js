@@ -55,6 +55,8 @@ export function makeSide(told) {
       files.put(next);
       show(facts, factsOf(next, told.leave));
     },
+    /** Nothing can be known of it. */
+    fail() { if (!picture) wait.hidden = true; },
     more: () => asking.more(),
     focusTags: () => tags.focus(),
     focusDescription: () => description.focus(),

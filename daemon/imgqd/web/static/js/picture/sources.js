@@ -1,6 +1,8 @@
 // Which file to show of a picture: the thumbnail that is made once, or the original, which is shown
 // only in formats that every browser knows and the daemon serves inline.
 
+/** Bytes of a placeholder. */
+const PLACEHOLDER = 18;
 /** As the daemon serves them inline; the words of the library's `format`. */
 const SHOWN_AS_IS = new Set(["jpeg", "png", "webp", "gif", "avif"]);
 /** The largest thumbnail. */
@@ -33,8 +35,18 @@ export function fileName(path) {
   return path.split(/[\\/]/).pop() || path;
 }
 
-/** A placeholder's colour. @param {Uint8Array | null} colors 3 bytes a picture @param {number} at */
-export function colorOf(colors, at) {
-  if (!colors || at < 0) return "";
-  return `rgb(${colors[3 * at]} ${colors[3 * at + 1]} ${colors[3 * at + 2]})`;
+/**
+ * The mean colour of a picture's placeholder, which is 12 cells of 4 bits for red, green and blue.
+ * @param {Uint8Array | null} placeholders @param {number} at @returns {string} "" where there is none
+ */
+export function meanColour(placeholders, at) {
+  const from = at * PLACEHOLDER;
+  if (!placeholders || at < 0 || placeholders.length < from + PLACEHOLDER) return "";
+  const sums = [0, 0, 0];
+  for (let nibble = 0; nibble < 2 * PLACEHOLDER; nibble += 1) {
+    const byte = placeholders[from + (nibble >> 1)];
+    sums[nibble % 3] += nibble % 2 ? byte & 15 : byte >> 4;
+  }
+  const cells = (2 * PLACEHOLDER) / 3;
+  return `rgb(${sums.map((sum) => Math.round((17 * sum) / cells)).join(" ")})`;
 }

@@ -36,7 +36,8 @@ export function makeTags(told) {
   let picture = null;
   const chips = h("ul", { class: "tag-list", "aria-label": T.picture.tags });
   const known = h("datalist", { id: listId });
-  const status = h("p", { class: "small saved-sign", role: "status" });
+  const said = h("span", { role: "status" });
+  const status = h("p", { class: "small saved-sign" }, said);
   const input = h("input", {
     class: "input", type: "text", list: listId, autocomplete: "off", placeholder: T.picture.addTag,
     "aria-label": T.picture.addTag, maxlength: "200", enterkeyhint: "done",
@@ -92,8 +93,8 @@ export function makeTags(told) {
 
   /** @param {string} text @param {boolean} [failed] */
   function tell(text, failed = false) {
-    status.textContent = text;
-    status.classList.toggle("failed", failed);
+    said.textContent = text;
+    status.dataset.state = !text ? "" : failed ? "failed" : "saved";
   }
 
   /** @param {number} at */
