@@ -2,7 +2,8 @@
 
 Every route of the document is asked what it allows and what it forbids, over loopback TCP. Left out
 is what ends, hangs or leads elsewhere by design: stop, events, sync, another model, and folders (a
-made-up folder could be `/`). Ends with schemathesis' exit code: 0 when nothing was found.
+made-up folder could be `/`), and showing files in a file manager. Ends with schemathesis' exit
+code: 0 when nothing was found.
 """
 
 from __future__ import annotations
@@ -16,7 +17,16 @@ from tests.conftest import make_tiny_model
 from tests.harness import Home, fresh_home
 from tests.unit.small_daemon import free_port
 
-LEFT_OUT = ("stop", "events", "sync", "setModel", "addFolders", "removeFolders", "relocate")
+LEFT_OUT = (
+    "stop",
+    "events",
+    "sync",
+    "setModel",
+    "addFolders",
+    "removeFolders",
+    "relocate",
+    "reveal",
+)
 
 
 def against(home: Home, port: int, *, examples: int, seed: int) -> subprocess.CompletedProcess[str]:

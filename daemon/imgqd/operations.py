@@ -15,7 +15,6 @@ from imgqd.api.service import Subscription, SyncResult, cancelled
 from imgqd.asking import Asking
 from imgqd.describing import Describing
 from imgqd.errors import NotFoundError, UnavailableError, UsageError
-from imgqd.library.commit import Changes
 from imgqd.library.identity import identify
 from imgqd.library.moving import relocate
 from imgqd.library.store import is_below
@@ -27,10 +26,9 @@ from imgqd.records import Problem
 from imgqd.search.grid import Grid
 from imgqd.search.query import Searcher, parse_request
 from imgqd.serving import Serving
-from imgqd.settings import TABLE
 from imgqd.showing import Showing
+from imgqd.telling import Telling
 from imgqd.thumbnails import Thumbnails
-from imgqd.verify import verify_library
 
 if TYPE_CHECKING:
     from imgqd.daemon import Daemon
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("daemon")
 
 
-class Operations(Asking, Describing, Showing):
+class Operations(Asking, Describing, Showing, Telling):
     """The daemon as the API sees it; thread-safe."""
 
     def __init__(self, daemon: Daemon) -> None:
@@ -146,27 +144,6 @@ class Operations(Asking, Describing, Showing):
         """Wants another model; re-embedding goes on in the background."""
         self._daemon.models.change(str(parse_spec(spec)), now)
         return self.model()
-
-    def config(self) -> list[dict[str, Any]]:
-        """Every setting with its effective value and where that came from."""
-        settings = self._daemon.settings
-        rows = []
-        for setting in TABLE:
-            value, source = settings.values[setting.name], settings.sources[setting.name]
-            if setting.name == "model" and not settings.is_explicit("model"):
-                stored = self._store.get_meta("model_spec")
-                if stored:
-                    value, source = str(stored), "library"
-            rows.append(
-                {
-                    "name": setting.name,
-                    "value": value,
-                    "source": source,
-                    "default": setting.default,
-                    "help": setting.help,
-                }
-            )
-        return rows
 
     # -- folders
 
@@ -348,22 +325,6 @@ class Operations(Asking, Describing, Showing):
 
     # -- the rest
 
-    def verify(self, repair: bool) -> dict[str, Any]:
-        """Compares database, index and disk."""
-        return verify_library(self._daemon, repair=repair)
-
-    def metrics(self) -> str:
-        """Prometheus text."""
-        return self._daemon.metrics.render(self.status(), self._store.problem_reasons())
-
-    def stats(self, days: int) -> dict[str, Any]:
-        """How the daemon is used; see library.usage."""
-        return self._daemon.usage.told(days)
-
-    def forget_words(self) -> int:
-        """Forgets the words of all searches."""
-        return self._daemon.usage.forget_words()
-
     def subscribe(self) -> Subscription:
         """Events, on the event loop."""
         return self._daemon.events.subscribe()
@@ -372,40 +333,6 @@ class Operations(Asking, Describing, Showing):
         """Asks the daemon to stop."""
         self._daemon.events.publish("stopping")
         self._daemon.ask_to_stop()
-
-    def announce(self, changes: Changes) -> None:
-        """Tells listeners what a commit changed."""
-        events = self._daemon.events
-        if not events.subscribers:
-            return
-        gone = set(changes.orphaned)
-        for kind, ids in (
-            ("picture-removed", changes.orphaned),
-            ("picture-added", [*changes.vectors, *changes.revived]),
-            ("picture-changed", [i for i in dict.fromkeys(changes.changed) if i not in gone]),
-        ):
-            pictures = self._store.pictures(ids)
-            for picture_id in ids:
-                if kind == "picture-changed" and picture_id in changes.vectors:
-                    continue
-                picture = pictures.get(picture_id)
-                path = picture.paths[0] if picture else None
-                events.publish(kind, {"id": picture_id, "path": path})
-        for failed in changes.new_problems:
-            events.publish(
-                "problem",
-                {"path": failed.job.path, "reason": failed.reason, "detail": failed.detail},
-            )
-        counts = self._store.counts()
-        events.publish(
-            "progress",
-            {
-                "done": counts.files - counts.pending,
-                "total": counts.files,
-                "stage": "index" if counts.pending else "",
-                "detail": "",
-            },
-        )
 
 
 def _why_paused(by: str | None) -> str:

@@ -156,6 +156,7 @@ ANSWERS: dict[str, Schema] = {
         {
             "valid_until": nullable("string", "ISO 8601; null with a token"),
             "local": boolean("the browser is on the daemon's own machine"),
+            "reveals": boolean("files can be shown in a file manager there"),
         }
     ),
     "FacetsAnswer": answer(

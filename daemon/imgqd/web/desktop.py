@@ -5,6 +5,7 @@ a file in the file manager, and which folders there are to choose from.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,18 @@ from imgqd.errors import NotFoundError, UnavailableError, UsageError
 
 MOST_FOLDERS = 2000
 PATIENCE_S = 10.0
+
+
+def can_reveal(platform: str = sys.platform) -> bool:
+    """False where a file manager certainly cannot be reached, as for a service without a desktop."""
+    if platform in ("darwin", "win32"):
+        return True
+    bus = os.environ.get("DBUS_SESSION_BUS_ADDRESS", "")
+    path = bus.partition("path=")[2].partition(",")[0].partition(";")[0]
+    if shutil.which("dbus-send") and bus and (not path or os.access(path, os.R_OK | os.W_OK)):
+        return True
+    shown = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return bool(shown and shutil.which("xdg-open"))
 
 
 def reveal(path: bytes, platform: str = sys.platform) -> None:

@@ -18,6 +18,7 @@ from imgqd.api.replies import error_reply, json_reply
 from imgqd.api.service import Service
 from imgqd.api.workers import Lanes
 from imgqd.errors import UsageError
+from imgqd.web.desktop import can_reveal
 from imgqd.web.originals import ChangedError, Original
 from imgqd.web.page import Listen, Page
 from imgqd.web.peers import is_loopback
@@ -93,6 +94,7 @@ class WebRoutes:
             {
                 "valid_until": None if ends is None else ends.isoformat(timespec="seconds"),
                 "local": _is_local(request),
+                "reveals": _is_local(request) and can_reveal(),
             }
         )
 
