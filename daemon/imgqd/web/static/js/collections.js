@@ -25,12 +25,14 @@ export async function mount(root, state) {
   await stylesheet("/style/panels.css");
   const favourites = h("section", { class: "stack" });
   const saving = h("div");
+  const heading = h("h2", { tabindex: "-1" }, T.collections.saved);
+  const pastHeading = h("h2", { tabindex: "-1" }, T.collections.history);
   const saved = h("div", null, h("p", { class: "muted" }, T.loading));
   const past = h("section", { class: "stack" });
   show(root, h("div", { class: "page" },
     h("h1", null, T.views.collections),
     favourites,
-    h("section", { class: "stack" }, h("h2", null, T.collections.saved), saving, saved),
+    h("section", { class: "stack" }, heading, saving, saved),
     past));
 
   let shownQuestion = "";
@@ -97,29 +99,31 @@ export async function mount(root, state) {
     return true;
   }
 
-  async function drawSaved() {
+  /** @param {string} [focused] whose row gets the focus: the control that had it is gone */
+  async function drawSaved(focused) {
     try {
       const { saved: all } = await api.get("/saved");
       show(saved, all.length
         ? h("ul", { class: "rows" }, all.map((one) => savedRow(one, drawSaved)))
         : h("p", { class: "muted" }, T.collections.noneSaved));
     } catch (error) {
-      show(saved, failure(error, drawSaved));
+      show(saved, failure(error, () => drawSaved()));
     }
+    if (focused !== undefined) (saved.querySelector(`[data-name="${CSS.escape(focused)}"] a`) ?? heading).focus();
   }
 
   async function drawHistory() {
     try {
       const { kept, questions } = await api.get(`/history?top=${HISTORY_SHOWN}`);
       show(past,
-        h("div", { class: "section-head" }, h("h2", null, T.collections.history),
+        h("div", { class: "section-head" }, pastHeading,
           questions.length > 0 && h("button", { type: "button", class: "button quiet", onclick: clear }, icon("trash"), T.collections.clear)),
         !kept && h("p", { class: "muted" }, T.collections.notKept),
         questions.length
-          ? h("ol", { class: "rows" }, questions.map(questionRow))
+          ? h("ol", { class: "rows" }, [...questions].reverse().map(questionRow))
           : kept && h("p", { class: "muted" }, T.collections.noHistory));
     } catch (error) {
-      show(past, h("h2", null, T.collections.history), failure(error, drawHistory));
+      show(past, pastHeading, failure(error, drawHistory));
     }
   }
 
@@ -132,6 +136,7 @@ export async function mount(root, state) {
       toast(error.message, { danger: true });
     }
     await drawHistory();
+    pastHeading.focus();
   }
 
   drawSaving(state);
@@ -152,10 +157,10 @@ export async function mount(root, state) {
   };
 }
 
-/** @param {{name: string, arguments: string[]}} one @param {() => Promise<void>} redraw */
+/** @param {{name: string, arguments: string[]}} one @param {(focused: string) => Promise<void>} redraw */
 function savedRow(one, redraw) {
   const { state, left } = fromArguments(one.arguments);
-  return h("li", { class: "row-item" },
+  return h("li", { class: "row-item", dataset: { name: one.name } },
     h("div", { class: "row-text" },
       questionLink(state, one.name, go),
       h("code", { class: "path muted" }, readable(one.arguments)),
@@ -169,7 +174,7 @@ function savedRow(one, redraw) {
       })));
 }
 
-/** @param {{name: string, arguments: string[]}} one @param {() => Promise<void>} redraw */
+/** @param {{name: string, arguments: string[]}} one @param {(focused: string) => Promise<void>} redraw */
 function rename(one, redraw) {
   const input = h("input", { class: "input", id: "new-name", value: one.name, required: true, pattern: NAME, maxlength: "100", autofocus: true, autocomplete: "off", spellcheck: "false" });
   const problem = h("p", { class: "small danger-text", role: "alert" });
@@ -191,7 +196,7 @@ function rename(one, redraw) {
       }
       close();
       toast(T.collections.renamed(name));
-      await redraw();
+      await redraw(name);
     },
   },
   h("div", { class: "field" }, h("label", { for: "new-name" }, T.collections.newName), input), problem,
@@ -213,14 +218,14 @@ function questionRow(question) {
     h("span", { class: "small muted number row-note" }, pictures(question.results), " · ", h("time", { datetime: question.asked }, moment(question.asked))));
 }
 
-/** @param {() => Promise<any>} change @param {() => Promise<void>} redraw */
+/** @param {() => Promise<any>} change @param {(focused: string) => Promise<void>} redraw */
 async function doing(change, redraw) {
   try {
     await change();
   } catch (error) {
     toast(error.message, { danger: true });
   }
-  await redraw();
+  await redraw("");
 }
 
 /** @param {any} error @param {() => any} again */

@@ -74,7 +74,7 @@ export const T = {
 
   ask: {
     label: "Ask for pictures",
-    placeholder: "Describe what you are looking for",
+    placeholder: "Describe a picture",
     go: "Search",
     clear: "Clear the search",
     example: "Search with an image of your own",
@@ -581,6 +581,7 @@ export const T = {
     noneHere: "There are no folders in this one.",
     moreFolders: "There are more; type the path of the one you mean.",
     watched: "watched",
+    already: "This folder is watched already.",
     path: "Path",
     go: "Go",
     watchThis: "Watch this folder",

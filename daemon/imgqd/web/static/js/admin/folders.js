@@ -16,7 +16,7 @@ const DOTS = { watching: "good", polling: "good", scanning: "busy", offline: "ba
 export function makeFolders(again) {
   const list = h("div", null, h("p", { class: "muted" }, T.loading));
   const add = h("div", { class: "row" });
-  const element = h("div", { class: "stack" },
+  const element = h("div", { class: "stack", tabindex: "-1" },
     h("div", { class: "section-head" }, h("p", { class: "muted" }, T.admin.foldersWhat), add), list);
   let shown = "";
 
@@ -41,6 +41,8 @@ export function makeFolders(again) {
       toast(error.message, { danger: true });
     }
     again();
+    // The button that was pressed went with its row.
+    if (!document.activeElement || document.activeElement === document.body) (add.querySelector("button") ?? element).focus();
   }
 
   /** @param {any[]} folders */

@@ -16,13 +16,14 @@ export function pickFolder(chosen) {
   const path = h("input", { class: "input path", type: "text", "aria-label": T.admin.path, autocomplete: "off", spellcheck: "false" });
   const list = h("ul", { class: "picker-list", tabindex: "-1", "aria-label": T.admin.folders });
   const problem = h("p", { class: "small danger-text", role: "alert" });
+  const already = h("span", { class: "small muted", role: "status" });
   const up = h("button", { type: "button", class: "button", onclick: () => look(here?.parent, here?.parent_b64) }, icon("up"), T.admin.up);
   const take = h("button", { type: "button", class: "button primary", onclick: choose }, icon("check"), T.admin.watchThis);
   const { close } = dialog(T.admin.pickTitle, h("div", { class: "picker" },
     h("form", { class: "joined", onsubmit: (event) => { event.preventDefault(); void look(path.value.trim()); } },
       path, h("button", { type: "submit", class: "button" }, T.admin.go)),
     list, problem,
-    h("div", { class: "picker-actions" }, up, take)), { class: "wide" });
+    h("div", { class: "picker-actions" }, up, already, take)), { class: "wide" });
   list.addEventListener("keydown", (event) => {
     if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
     event.preventDefault();
@@ -50,6 +51,7 @@ export function pickFolder(chosen) {
     path.value = found.path;
     up.disabled = !found.parent;
     take.disabled = Boolean(found.watched);
+    already.textContent = found.watched ? T.admin.already : "";
     list.setAttribute("aria-label", T.admin.here(found.path));
     show(list, found.folders.length
       ? found.folders.map((folder) => h("li", null, h("button", { type: "button", class: "option", onclick: () => look(folder.path, folder.path_b64) },

@@ -21,7 +21,7 @@ export function makeProblems(again) {
   const filter = h("div", { class: "reasons", role: "group", "aria-label": T.admin.reason });
   const list = h("div", null, h("p", { class: "muted" }, T.loading));
   const pager = h("nav", { class: "pager", "aria-label": T.duplicates.pages, hidden: true });
-  const element = h("div", { class: "stack" },
+  const element = h("div", { class: "stack", tabindex: "-1" },
     h("div", { class: "section-head" }, h("p", { class: "muted" }, T.admin.problemsWhat), retryAll), filter, list, pager);
   const controller = new AbortController();
 
@@ -82,6 +82,8 @@ export function makeProblems(again) {
     retryAll.disabled = false;
     again();
     await load();
+    // The button that was pressed is gone with its row.
+    if (!document.activeElement || document.activeElement === document.body) (retryAll.hidden ? element : retryAll).focus();
   }
 
   return {
