@@ -46,7 +46,8 @@ export function chips(togglePanel) {
   const filters = new Map();
   for (const name of Object.keys(KINDS)) filters.set(name, filterChip(name));
   const others = h("div", { class: "chips-others" });
-  show(row, [...filters.values()].map((one) => one.chip), others);
+  // Those without a picker first: nothing else says that they are there.
+  show(row, others, [...filters.values()].map((one) => one.chip));
 
   return {
     element, count,

@@ -16,7 +16,7 @@ import { describe } from "./names.js";
 // Browsers cut off what is higher (Firefox at 17.9 million pixels, Chromium at 33.5).
 const HIGHEST = 16_000_000;
 const REST_MS = 120;
-const DESCRIBE_MS = 500;
+const DESCRIBE_MS = 300;
 // Pixels a millisecond above which nobody sees single pictures.
 const TOO_FAST = 6;
 
@@ -148,13 +148,6 @@ export class Grid {
     this.lastTime = time;
     this.flying = speed > TOO_FAST;
     if (this.flying) images.hold(true);
-    clearTimeout(this.rest);
-    this.rest = window.setTimeout(() => {
-      this.flying = false;
-      images.hold(false);
-      this.render();
-      this.order();
-    }, REST_MS);
   }
 
   /** Puts elements where the window is, and only there. */
@@ -178,7 +171,7 @@ export class Grid {
       // An element that goes takes the focus with it: the list keeps it.
       if (cell.element === document.activeElement) this.element.focus({ preventScroll: true });
       cell.free();
-      cell.element.hidden = true;
+      cell.element.remove();
       this.cells.delete(id);
       this.pool.push(cell);
     }
@@ -190,13 +183,25 @@ export class Grid {
       const row = rowOf(geometry, focused);
       this.place(focused, geometry.top[row], heightOf(geometry, row));
     }
-    clearTimeout(this.naming);
+    clearTimeout(this.rest);
+    this.rest = window.setTimeout(() => this.settle(), REST_MS);
     if (this.flying) return;
     const middle = y + view / 2;
     images.sort((id) => {
       const index = results.indexOf(id);
       return index < 0 ? Infinity : Math.abs(geometry.top[rowOf(geometry, index)] - middle);
     });
+  }
+
+  /** The rows have come to rest: what could wait is done now. */
+  settle() {
+    images.hold(false);
+    if (this.flying) {
+      this.flying = false;
+      this.render();
+    }
+    this.order();
+    clearTimeout(this.naming);
     this.naming = window.setTimeout(() => void describe([...this.cells.values()]), DESCRIBE_MS);
   }
 
@@ -208,8 +213,7 @@ export class Grid {
     if (!cell) {
       cell = this.pool.pop() ?? new Cell();
       this.cells.set(id, cell);
-      cell.element.hidden = false;
-      if (!cell.element.isConnected) this.element.append(cell.element);
+      this.element.append(cell.element);
     }
     cell.put({
       id, index, total: ids.length, top, height,
