@@ -26,7 +26,7 @@ test("words and phrases with a minus become --not, examples --like", () => {
 });
 
 test("a minus within a word is part of it", () => {
-  assert.deepEqual(splitBox("black-and-white well-lit"), { text: "black-and-white well-lit", not: [], like: [], unlike: [] });
+  assert.deepEqual(splitBox("black-and-white well-lit"), { text: "black-and-white well-lit", not: [], like: [], unlike: [], literal: false });
 });
 
 test("every filter survives being saved and opened", () => {
@@ -64,9 +64,15 @@ test("options that the page does not know are handed back", () => {
   assert.deepEqual(left, ["--like=/home/me/a.jpg", "--expand", "--watch=/x"]);
 });
 
-test("--literal matters only where the text has signs", () => {
-  assert.deepEqual(fromArguments(["--literal", "cat"]).left, []);
-  assert.deepEqual(fromArguments(["--literal", "C^2 + 1"]).left, ["--literal"]);
+test("signs that are meant are quoted here and --literal there", () => {
+  assert.equal(fromArguments(["--literal", "cat"]).state.q, "cat");
+  assert.equal(fromArguments(["--literal", "C^2", "+", "1"]).state.q, '"C^2 + 1"');
+  assert.deepEqual(toArguments({ ...blank, q: '"C^2 + 1"' }), ["C^2", "+", "1", "--literal"]);
+  assert.deepEqual(toArguments({ ...blank, q: '"two words" + cat^2' }), ["two", "words", "+", "cat^2"]);
+});
+
+test("a quote that is still open goes to the end", () => {
+  assert.deepEqual(splitBox('beach -"red ca').not, ["red ca"]);
 });
 
 test("a phrase that must not be there keeps its weight", () => {

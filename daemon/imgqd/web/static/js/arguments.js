@@ -18,28 +18,40 @@ const WITH_VALUE = new Set([...Object.keys(ONE), ...Object.keys(MANY), "like", "
   "copy-to", "link-to", "threshold", "save", "forget", "completions", "tag-add", "tag-remove", "describe", "set", "set-category"]);
 const SHORT = /** @type {Record<string, string>} */ ({ n: "top", l: "paths", 0: "print0", h: "help" });
 const SAFE = /^[A-Za-z0-9_@%+=:,./-]+$/;
+/** What TEXT takes for more than itself. */
+const WEIGHT = /\^[0-9.]+$/;
+const SIGNS = /(^|\s)\+(\s|$)|\^/;
 const EXAMPLE = /^id:(\d{1,18}(?:\^[0-9.]+)?)$/i;
 
 /**
- * The search box taken apart: `-word`, `-"two words"`, `id:N` and `-id:N` are words of their own, and
- * what is left is TEXT.
- * @param {string} q @returns {{text: string, not: string[], like: string[], unlike: string[]}}
+ * The search box taken apart, as client/imgq/box.py does: `-word`, `-"two words"`, `id:N` and
+ * `-id:N` are words of their own, and what is left is TEXT. `literal`: TEXT was in quotes because of
+ * its signs, and means them.
+ * @param {string} q @returns {{text: string, not: string[], like: string[], unlike: string[], literal: boolean}}
  */
 export function splitBox(q) {
-  const said = { text: "", not: [], like: [], unlike: [] };
+  /** @type {{text: string, not: string[], like: string[], unlike: string[], literal: boolean}} */
+  const said = { text: "", not: [], like: [], unlike: [], literal: false };
   const words = [];
-  for (const [, minus, quoted, weight, bare] of q.matchAll(/(?:(?<=^|\s)(-)(?=\S))?(?:"([^"]*)"(\^[0-9.]+)?|([^\s"]+|"))/g)) {
+  let signs = false;
+  for (const [, minus, quoted, weight, bare] of q.matchAll(/(-(?=\S))?(?:"([^"]*)(?:"(\^[0-9.]+)?|$)|(\S+))/g)) {
     const word = quoted === undefined ? bare : quoted + (weight ?? "");
     const example = quoted === undefined ? EXAMPLE.exec(word) : null;
     if (!word.trim()) continue;
     if (example) (minus ? said.unlike : said.like).push(example[1]);
     else if (minus) said.not.push(word);
-    else words.push(word);
+    else {
+      words.push(word);
+      if (quoted !== undefined && SIGNS.test(quoted)) said.literal = true;
+      else if (word === "+" || WEIGHT.test(word)) signs = true;
+    }
   }
   // Of `id:5 + at night` the plus is left alone where the example was.
   while (words[0] === "+") words.shift();
   while (words.at(-1) === "+") words.pop();
   said.text = words.filter((word, at) => word !== "+" || words[at - 1] !== "+").join(" ");
+  // --literal is for all of TEXT; where some signs are meant and others not, it cannot be said.
+  said.literal &&= !signs;
   return said;
 }
 
@@ -70,6 +82,7 @@ export function toArguments(state) {
   if (state.words) option("text", state.words);
   for (const pair of state.where) option("where", pair);
   for (const [name, key] of Object.entries(FLAGS)) if (of[key]) all.push(`--${name}`);
+  if (said.literal) all.push("--literal");
   return joined(said.text.split(/\s+/).filter(Boolean), all);
 }
 
@@ -89,7 +102,8 @@ export function fromArguments(given) {
   const words = [];
   const nots = [];
   const left = [];
-  const literal = given.includes("--literal");
+  const ends = given.indexOf("--");
+  const literal = (ends < 0 ? given : given.slice(0, ends)).includes("--literal");
   for (const { name, value, word, typed } of parsed(given)) {
     const example = EXAMPLE.exec(value ?? "");
     if (word !== undefined) words.push(word);
@@ -101,13 +115,12 @@ export function fromArguments(given) {
     else if (name in ONE) state[ONE[name]] = value;
     else if (name in MANY) state[MANY[name]].push(value);
     else if (name in FLAGS) state[FLAGS[name]] = true;
-    else if (name === "literal") {
-      if (/(^|\s)\+(\s|$)|\^/.test(given.join(" "))) left.push(typed);
-    } else if (!SHOWING.has(name)) left.push(typed);
+    else if (name !== "literal" && !SHOWING.has(name)) left.push(typed);
   }
-  const text = words.join(" ").split(/\s+/).filter(Boolean).map((word) => (boxSafe(word) ? word : `"${word}"`));
+  if (literal && SIGNS.test(words.join(" "))) words.splice(0, words.length, `"${words.join(" ").replaceAll('"', "")}"`);
+  const text = words.flatMap((word) => (word.startsWith('"') ? [word] : word.split(/\s+/))).filter(Boolean).map((word) => (boxSafe(word) ? word : `"${word}"`));
   state.q = [...text, ...nots.map((one) => `-${negative(one)}`)].join(" ");
-  return { state, left: literal ? left : left.filter((one) => one !== "--literal") };
+  return { state, left };
 }
 
 /** True for a word that the search box takes as it stands. @param {string} word */

@@ -57,7 +57,7 @@ export async function mount(root) {
       return;
     }
     total.textContent = stats.since ? T.numbers.total(stats.searches, day(`${stats.since}T12:00:00`)) : "";
-    const days = [...stats.days].sort((a, b) => a.day.localeCompare(b.day));
+    const days = everyDay(stats.days, Number(span.value));
     const asked = days.some((one) => one.searches > 0);
     const timed = days.map((one) => ({ day: one.day, a: one.p50_ms, b: one.p95_ms }));
     show(use,
@@ -119,6 +119,26 @@ function withGaps(years) {
     const value = String(first + at);
     return { value, count: counts.get(value) ?? 0 };
   });
+}
+
+/**
+ * Each day until today, those on which nothing was asked included; from the first that is told, at
+ * most `most` of them.
+ * @param {{day: string, searches: number, p50_ms: number | null, p95_ms: number | null}[]} told @param {number} most
+ */
+function everyDay(told, most) {
+  const known = new Map(told.map((one) => [one.day, one]));
+  const first = [...known.keys()].sort()[0];
+  if (!first) return [];
+  const days = [];
+  const today = new Date();
+  for (let back = 0; back < most; back += 1) {
+    const date = new Date(today.getFullYear(), today.getMonth(), today.getDate() - back, 12);
+    const name = [date.getFullYear(), date.getMonth() + 1, date.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
+    days.unshift(known.get(name) ?? { day: name, searches: 0, p50_ms: null, p95_ms: null });
+    if (name <= first) break;
+  }
+  return days;
 }
 
 /** @param {any} error @param {() => any} again */

@@ -36,10 +36,14 @@ export function makeStatus(again) {
 
   const ends = EVENTS.map((kind) => subscribe(kind, (data) => {
     quiet.hidden = true;
-    happened.prepend(h("li", null,
+    const path = data.path ?? data.spec ?? "";
+    const same = [...happened.children].find((one) => one.dataset.path === path);
+    // A picture that has just come is told changed at once, when its category is known.
+    if (same && kind === "picture-changed") return;
+    happened.prepend(h("li", { dataset: { path } },
       h("time", { class: "muted number" }, new Date().toLocaleTimeString()),
       h("strong", null, T.admin.events[kind]),
-      h("span", { class: "path", title: data.path ?? null }, data.path ?? data.spec ?? "")));
+      h("span", { class: "path", title: path || null }, path)));
     while (happened.children.length > SHOWN_EVENTS) happened.lastElementChild?.remove();
   }));
 

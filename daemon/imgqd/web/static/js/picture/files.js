@@ -3,7 +3,7 @@
 import { api, thumbnail } from "../api.js";
 import { copy, isOneLine, shellQuoted } from "../copying.js";
 import { h, icon, iconButton, show, toast } from "../dom.js";
-import { isLocal } from "../here.js";
+import { canReveal } from "../here.js";
 import { T } from "../texts.js";
 import { questionLink } from "./links.js";
 import { fileName, originalAddress } from "./sources.js";
@@ -26,7 +26,7 @@ export function makeFiles(told) {
     copies.textContent = all.length > 1 ? T.picture.copies(all.length) : T.picture.where;
     download.href = originalAddress(picture.id, true);
     draw(all, picture, false);
-    if (await isLocal()) { if (shown === picture.id) draw(all, picture, true); }
+    if (await canReveal()) { if (shown === picture.id) draw(all, picture, true); }
     show(shot, picture.stack?.length ? stackOf(picture, told) : null);
   }
 
