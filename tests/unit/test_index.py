@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from imgqd.records import Ids, Vectors
 from imgqd.search import index as index_module
 from imgqd.search import kinds
 from imgqd.search.index import VectorIndex
+from imgqd.search.part import Part
 
 DIM = 64
 
@@ -102,6 +105,47 @@ def test_any_factory_string_finds_removes_and_finds_again(kind: str) -> None:
     assert index.count == 1500
     found, _ = index.search(vectors[:50], 10)
     assert sum(i in row for i, row in zip(ids[:50], found, strict=True)) >= 49
+
+
+@pytest.mark.parametrize("kind", ["compact", "PQ64x4fs", "RaBitQfs", "SQ8"])
+@pytest.mark.parametrize("removed", [1, 40, 64])
+def test_what_is_added_after_a_removal_is_found_by_its_own_vector(kind: str, removed: int) -> None:
+    index, ids, vectors = filled(2010, kind)
+    index.remove(ids[:removed])
+    late_ids, late = np.arange(100, dtype=np.int64) + 1_000_000, unit(100, seed=9)
+    for start in range(0, 100, 25):
+        index.add(late_ids[start : start + 25], late[start : start + 25])
+    found, _ = index.search(late, 5)
+    assert (found == late_ids[:, None]).any(axis=1).all()
+    found, _ = index.search(vectors[removed:], 5)
+    assert (found == ids[removed:, None]).any(axis=1).all()
+
+
+def test_the_compact_kind_has_groups_of_any_number_of_dimensions() -> None:
+    faiss.omp_set_num_threads(1)
+    for dim in (40, 300, 600):
+        vectors = unit(1200, seed=2, dim=dim)
+        made = kinds.make_trained("compact", dim, vectors)
+        made.add_with_ids(vectors, np.arange(1200))
+        assert (made.search(vectors, 1)[1][:, 0] == np.arange(1200)).all()
+
+
+def test_a_snapshot_for_fewer_vectors_or_of_another_version_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loaded() -> VectorIndex | None:
+        where, names = str(tmp_path), {"model_id": "m", "library_id": "l"}
+        return VectorIndex.load(where, **names, dim=300, kind="compact", threads=1)
+
+    index = VectorIndex(300, kind="compact")
+    index.rebuild([(some_ids(1500), unit(1500, dim=300))])
+    index.save(str(tmp_path), model_id="m", library_id="l")
+    assert loaded() is not None
+    monkeypatch.setattr(kinds, "MANY", 1499)
+    assert loaded() is None
+    index.rebuild([(some_ids(1500), unit(1500, dim=300))], expected=1500)
+    index.save(str(tmp_path), model_id="m", library_id="l")
+    assert loaded() is not None
 
 
 @pytest.mark.parametrize("kind", ["nonsense", "IDMap,Flat", "IVF16,nope", "LSH", ""])
@@ -292,12 +336,22 @@ def test_removing_from_a_large_index_keeps_no_search_waiting(
 ) -> None:
     monkeypatch.setattr(index_module, "LARGE", 1000)
     index, ids, vectors = filled(3000, kind)
-    # A search that has begun holds changes up, but a removal off to the side has long been made.
-    with index._gate.searching():
-        thread = threading.Thread(target=index.remove, args=(ids[:500],))
-        thread.start()
-        assert index.search(vectors[:1], 1)[0][0, 0] == ids[0]
+    removing, searched = threading.Event(), threading.Event()
+    remove = Part.remove
+
+    def slowly(part: Part, gone: Ids, *rest: object) -> None:
+        removing.set()
+        assert searched.wait(30)
+        remove(part, gone)
+
+    monkeypatch.setattr(Part, "remove", slowly)
+    thread = threading.Thread(target=index.remove, args=(ids[:500],))
+    thread.start()
+    assert removing.wait(30)
+    assert index.search(vectors[:1], 1)[0][0, 0] == ids[0]
+    searched.set()
     thread.join()
+    monkeypatch.setattr(Part, "remove", remove)
     assert sorted(index.ids().tolist()) == ids[500:].tolist()
     assert not np.isin(index.search(vectors[:500], 20)[0], ids[:500]).any()
     index.add(ids[:10], vectors[:10])

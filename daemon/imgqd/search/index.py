@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import faiss
@@ -16,7 +17,7 @@ import numpy as np
 import structlog
 
 from imgqd.records import Ids, Vectors
-from imgqd.search.kinds import check_kind, name_of, takes_over
+from imgqd.search.kinds import check_kind, fits, name_of, takes_over
 from imgqd.search.memory import give_back
 from imgqd.search.part import Part
 from imgqd.search.snapshot import Manifest, SnapshotError, read_snapshot, write_snapshot
@@ -202,24 +203,37 @@ class VectorIndex:
                 self._part = fresh
         give_back()
 
-    def rebuild(self, batches: Iterable[tuple[Ids, Vectors]]) -> None:
+    def rebuild(self, batches: Iterable[tuple[Ids, Vectors]], *, expected: int = 0) -> None:
         """Makes the index anew from (ids, vectors) off to the side and swaps it in.
 
-        Searches and changes go on meanwhile; changes made after the call began are in the new
-        index too. Whatever `batches` raises is raised, and the old index stays.
+        `expected` is about how many there are, where that is known. Searches and changes go on
+        meanwhile; changes made after the call began are in the new index too. Whatever `batches`
+        raises is raised, and the old index stays.
         """
         with self._rebuild:
-            self._rebuild_from(batches)
+            self._rebuild_from(batches, expected)
 
-    def _rebuild_from(self, batches: Iterable[tuple[Ids, Vectors]]) -> None:
+    def _rebuild_from(self, batches: Iterable[tuple[Ids, Vectors]], expected: int) -> None:
         with self._change:
             self._log = []
-        try:
+        fresh = Part.empty(self.dim)
+
+        def take(ids: Ids, vectors: Vectors) -> None:
+            nonlocal fresh
             faiss.omp_set_num_threads(max(1, self._threads // 2))
-            fresh = Part.empty(self.dim)
-            for ids, vectors in batches:
-                fresh.add(*self._checked(ids, vectors))
-                fresh = self._converted(fresh)
+            fresh.add(*self._checked(ids, vectors))
+            fresh = self._converted(fresh, expected)
+
+        try:
+            # The next batch is read while the last one is added.
+            with ThreadPoolExecutor(1, thread_name_prefix="index rebuild") as adding:
+                taken: Future[None] | None = None
+                for ids, vectors in batches:
+                    if taken is not None:
+                        taken.result()
+                    taken = adding.submit(take, ids, vectors)
+                if taken is not None:
+                    taken.result()
             self._catch_up(fresh)
         finally:
             with self._change:
@@ -255,11 +269,11 @@ class VectorIndex:
         # A kind that could not be trained is tried again when there is half as much again.
         return part.count > self._failed_at * 1.5
 
-    def _converted(self, part: Part) -> Part:
+    def _converted(self, part: Part, expected: int) -> Part:
         if not self._outgrown(part):
             return part
         try:
-            return part.converted(self._wanted, self.dim)
+            return part.converted(self._wanted, self.dim, expected)
         except RuntimeError as error:
             self._failed_at = part.count
             log.warning(
@@ -275,7 +289,7 @@ class VectorIndex:
             with self._rebuild:
                 if not self._outgrown(self._part):
                     return
-                self._rebuild_from(self._own_vectors())
+                self._rebuild_from(self._own_vectors(), self._part.count)
             log.info("the index has grown", kind=self.kind, vectors=self.count)
         except Exception:  # the thread has no caller; the exact index goes on answering
             log.exception("the index could not grow into another kind")
@@ -346,6 +360,8 @@ class VectorIndex:
         try:
             loaded, manifest = read_snapshot(directory)
             index._check_manifest(manifest, model_id, library_id)
+            if manifest.kind == "compact" and not fits(loaded, manifest.count):
+                raise SnapshotError("it was made by another version, or for fewer vectors")
         except FileNotFoundError:
             log.info("there is no index snapshot yet", directory=directory)
             return None
@@ -364,8 +380,8 @@ class VectorIndex:
             raise SnapshotError(f"it has {manifest.dim} dimensions, not {self.dim}")
         limit = takes_over(self._wanted)
         if manifest.kind == "exact":
-            fits = limit is None or manifest.count <= limit
+            right = limit is None or manifest.count <= limit
         else:
-            fits = limit is not None and manifest.kind == name_of(self._wanted, exact=False)
-        if not fits:
+            right = limit is not None and manifest.kind == name_of(self._wanted, exact=False)
+        if not right:
             raise SnapshotError(f"it is of the kind {manifest.kind}, and {self._wanted} is wanted")

@@ -78,7 +78,7 @@ class IndexKeeper:
         index = VectorIndex(dim, kind=kind, threads=threads)
         if len(wanted):
             log.info("the index is built from the library", vectors=len(wanted))
-            index.rebuild(self._store.vector_batches(self._model_id))
+            index.rebuild(self._store.vector_batches(self._model_id), expected=len(wanted))
             self._dirty = True
         return index
 
@@ -171,7 +171,9 @@ class IndexKeeper:
         with self._condition:
             dead, self._dead = self._dead, set()
         try:
-            self.index.rebuild(self._store.vector_batches(self._model_id))
+            self.index.rebuild(
+                self._store.vector_batches(self._model_id), expected=self.index.count
+            )
         except Exception:
             log.exception("the index could not be rebuilt; it is tried again")
             with self._condition:

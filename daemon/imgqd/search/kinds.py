@@ -1,17 +1,20 @@
 """The kinds of index there are: which FAISS index stands behind a word, and from how many vectors.
 
-`exact` keeps every vector as fp16. `compact` keeps one bit for each dimension of a randomly rotated
-vector (RaBitQ, Gao and Long, SIGMOD 2024): its answers are candidates for an exact re-rank. `auto`
-is the first up to EXACT_LIMIT vectors and the second above. Anything else is a FAISS factory
-string. Locking, growth and snapshots are index.py's.
+`exact` keeps every vector as fp16. `compact` keeps 4 bits for each few dimensions of a randomly
+rotated vector (product quantization read in registers: Jegou et al., TPAMI 2011; Andre et al., VLDB
+2015): its answers are candidates for an exact re-rank. `auto` is the first up to EXACT_LIMIT vectors
+and the second above. Anything else is a FAISS factory string. Locking, growth and snapshots are
+index.py's.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import faiss
+import numpy as np
 
 from imgqd.errors import UsageError
 from imgqd.records import Vectors
@@ -19,12 +22,15 @@ from imgqd.records import Vectors
 # Measured with benchmarks/index_kinds.py: up to here the exact kind answers within a few
 # milliseconds, so nothing is gained by candidates and a re-rank.
 EXACT_LIMIT = 50_000
-# RaBitQ centres vectors on their mean: trained on a handful, it answers with nothing.
+# Sixteen centroids for each group of dimensions want some vectors to be trained on.
 COMPACT_MINIMUM = 1_000
-# The error of a RaBitQ estimate falls with the square root of the number of bits, whatever the
-# dimension: vectors of fewer dimensions are rotated into this many, which stays within 120 bytes a
-# picture and 10 ms for a million.
-COMPACT_BITS = 768
+# So many groups of dimensions, half a byte each: 136 bytes a picture with its id. Above MANY
+# vectors fewer groups, 116 bytes: ten million must fit in 1.2 GB.
+GROUPS, FEWER_GROUPS = 256, 216
+MANY = 8_000_000
+# FAISS has kernels of their own for these dimensions of a group.
+WIDTHS = (1, 2, 4, 8)
+COMPACT_SAMPLE = 20_000
 FACTORY_MINIMUM = 1_000
 # FAISS warns below 39 training vectors for each centroid.
 PER_CENTROID = 40
@@ -78,19 +84,55 @@ def make_exact(dim: int) -> Any:
     return faiss.IndexIDMap(inner)
 
 
-def make_trained(kind: str, dim: int, sample: Vectors) -> Any:
-    """An empty index of a kind other than exact, trained on `sample` (n, dim).
+def make_trained(kind: str, dim: int, sample: Vectors, *, expected: int = 0) -> Any:
+    """An empty index of a kind other than exact, trained on `sample` (n, dim), for about
+    `expected` vectors.
 
     Raises RuntimeError when FAISS cannot train it.
     """
     if kind in ("auto", "compact"):
-        bits = max(COMPACT_BITS, (dim + 63) // 64 * 64)
-        kind = f"RR{bits},RaBitQfs"
-    inner = faiss.index_factory(dim, kind, faiss.METRIC_INNER_PRODUCT)
-    _widen_search(inner)
+        inner = _compact(dim, groups_for(dim, expected))
+        sample = sample[:COMPACT_SAMPLE]
+    else:
+        inner = faiss.index_factory(dim, kind, faiss.METRIC_INNER_PRODUCT)
+        _widen_search(inner)
     index = faiss.IndexIDMap(inner)
     index.train(sample[:TRAINING_LIMIT])
     return index
+
+
+def groups_for(dim: int, expected: int) -> int:
+    """Into how many groups the compact kind divides `dim` dimensions for so many vectors."""
+    return min(dim, GROUPS if expected <= MANY else FEWER_GROUPS)
+
+
+def fits(index: Any, count: int) -> bool:
+    """False when a compact index of `count` vectors is not of the kind made for so many now."""
+    inner = faiss.downcast_index(index.index)
+    if not isinstance(inner, faiss.IndexPreTransform):
+        return False
+    codes = faiss.downcast_index(inner.index)
+    return isinstance(codes, faiss.IndexPQFastScan) and groups_for(index.d, count) == codes.M
+
+
+def _compact(dim: int, groups: int) -> Any:
+    """A random rotation, then product quantization of `groups` groups at 4 bits.
+
+    The rotation spreads what matters evenly over all groups, whatever the model. Where `dim` is no
+    multiple of `groups`, some groups hold one dimension more; the others get a zero in its place.
+    """
+    most = -(-dim // groups)
+    width = next((w for w in WIDTHS if w >= most), most)
+    rotation, _ = np.linalg.qr(np.random.default_rng(dim).standard_normal((dim, dim)))
+    spread = np.zeros((groups, width, dim), dtype=np.float32)
+    ends = [dim * group // groups for group in range(groups + 1)]
+    for group, (start, end) in enumerate(pairwise(ends)):
+        spread[group, : end - start] = rotation[start:end]
+    turn = faiss.LinearTransform(dim, groups * width, False)
+    faiss.copy_array_to_vector(spread.ravel(), turn.A)
+    turn.is_trained = True
+    codes = faiss.IndexPQFastScan(groups * width, groups, 4, faiss.METRIC_INNER_PRODUCT)
+    return faiss.IndexPreTransform(turn, codes)
 
 
 def _widen_search(inner: Any) -> None:

@@ -85,6 +85,7 @@ class Part:
         if self.forgets:
             with guard():
                 self.faiss.remove_ids(known)
+                _clear_tail(self.faiss.index)
             return
         self.gone = self.gone.union(known.tolist())
 
@@ -129,13 +130,13 @@ class Part:
             size = min(CHUNK, len(ids) - start)
             yield ids[start : start + size], self.faiss.index.reconstruct_n(start, size)
 
-    def converted(self, kind: str, dim: int) -> Part:
-        """A part of another kind that holds what this exact one does.
+    def converted(self, kind: str, dim: int, expected: int) -> Part:
+        """A part of another kind that holds what this exact one does, for `expected` vectors.
 
         Raises RuntimeError when FAISS cannot train that kind on these vectors.
         """
         sample = self.faiss.index.reconstruct_n(0, min(self.count, TRAINING_LIMIT))
-        other = Part(make_trained(kind, dim, sample), exact=False)
+        other = Part(make_trained(kind, dim, sample, expected=expected), exact=False)
         del sample
         for ids, vectors in self.batches():
             other.add(ids, vectors)
@@ -176,3 +177,26 @@ def _forgets(inner: Any) -> bool:
     if isinstance(inner, faiss.IndexPreTransform):
         return _forgets(inner.index)
     return isinstance(inner, faiss.IndexFlatCodes | faiss.IndexFastScan)
+
+
+def _clear_tail(inner: Any) -> None:
+    """Clears the places after the last vector of a fast-scan index from which some were removed.
+
+    FAISS 1.15 leaves them as they were and joins the codes of what is added next by `or`, which
+    then answers wrongly (found by adding after removing; RaBitQ has code of its own).
+    """
+    inner = faiss.downcast_index(inner)
+    if isinstance(inner, faiss.IndexPreTransform):
+        inner = faiss.downcast_index(inner.index)
+    rabitq = isinstance(inner, faiss.IndexRaBitQFastScan)
+    if not isinstance(inner, faiss.IndexFastScan) or rabitq or not inner.ntotal % inner.bbs:
+        return
+    untyped: Any = inner  # the type hints know neither packers nor codes
+    packer = untyped.get_CodePacker()
+    codes = faiss.rev_swig_ptr(untyped.codes.get(), untyped.codes.size())
+    start = inner.ntotal // inner.bbs * packer.block_size
+    last = codes[start : start + packer.block_size].copy()
+    nothing = np.zeros(packer.code_size, dtype=np.uint8)
+    for place in range(inner.ntotal % inner.bbs, inner.bbs):
+        packer.pack_1(nothing, place, last[None])
+    codes[start : start + packer.block_size] = last

@@ -26,8 +26,11 @@ READ = 4096
 # How far scores of the exact kind can be off: fp16 shortens or lengthens a vector by 2**-11 at most.
 EXACT_MARGIN = 1e-3
 # How many standard deviations of the estimates' error a picture may lie beyond the candidates seen
-# and still not be missed. Measured with benchmarks/search_scale.py: recall at ten 0.994 to 1.
-MARGIN_DEVIATIONS = 3.0
+# and still not be missed. Chosen on vectors and queries of other seeds than those that are quoted
+# (docs/performance.md).
+MARGIN_DEVIATIONS = 2.5
+# Where the candidates' estimates hardly differ, their slope against the scores is chance.
+SLOPES = (0.5, 2.0)
 # The margin is not waited for beyond so many candidates, or so many for each result wanted.
 PATIENCE = 2000
 PATIENCE_EACH = 10
@@ -125,8 +128,7 @@ class _Walk:
         self._scores: Scores = np.zeros(0)
         # The best scores seen so far, as many as are needed, ascending.
         self._best: Scores = np.zeros(0)
-        self._squares = 0.0
-        self._measured = 0
+        self._errors = _Errors()
         # True once nothing of interest can come any more.
         self.hopeless = False
 
@@ -143,9 +145,7 @@ class _Walk:
         found, scores = self._ranking.of(ids)
         order = np.argsort(candidates)
         places = order[np.searchsorted(candidates, found, sorter=order)]
-        errors = scores - estimates[places]
-        self._squares += float(errors @ errors)
-        self._measured += len(errors)
+        self._errors.add(estimates[places].astype(np.float64), scores)
         self._ids = np.concatenate([self._ids, found])
         self._scores = np.concatenate([self._scores, scores])
         self._best = np.sort(np.concatenate([self._best, scores]))[-self._need :]
@@ -153,23 +153,20 @@ class _Walk:
     def within_reach(self, estimates: Vectors) -> int:
         """How many of the candidates that come next may still belong to the best."""
         if len(self._best) < self._need:
-            return max(FIRST_STEP, self._measured)
-        return int(np.count_nonzero(estimates > self._best[0] - self._margin()))
-
-    def _margin(self) -> float:
-        return float(MARGIN_DEVIATIONS * (self._squares / max(self._measured, 1)) ** 0.5)
+            return max(FIRST_STEP, self._errors.count)
+        return int(np.count_nonzero(self._errors.highest(estimates) > self._best[0]))
 
     def certain(self, estimate: float, *, exact: bool) -> Ranked:
         """What nothing below `estimate`, the last candidate's, is expected to beat."""
         if exact:
             floor = estimate + EXACT_MARGIN
-        elif self._measured >= self._patience:
+        elif self._errors.count >= self._patience:
             floor = -2.0
-        elif self._measured:
-            floor = estimate + self._margin()
+        elif self._errors.count:
+            floor = float(self._errors.highest(np.asarray(estimate)))
         else:
             return self._take(2.0)
-        self.hopeless = floor < self._least and (exact or self._measured < self._patience)
+        self.hopeless = floor < self._least and (exact or self._errors.count < self._patience)
         return self._take(floor)
 
     def rest(self) -> Ranked:
@@ -181,6 +178,37 @@ class _Walk:
         answer = _sorted(self._ids[taken], self._scores[taken])
         self._ids, self._scores = self._ids[~taken], self._scores[~taken]
         return answer
+
+
+class _Errors:
+    """What the scores of the candidates that were looked at tell of those that were not.
+
+    A straight line is fitted to the scores over the estimates: a quantizer shortens all vectors
+    by about the same share, which changes the estimates but not their order.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._sums = np.zeros(2)
+        self._products = np.zeros((2, 2))
+        self._line = (0.0, 1.0, 0.0)
+
+    def add(self, estimates: Scores, scores: Scores) -> None:
+        """Learns from some candidates (n,)."""
+        pairs = np.stack([estimates, scores])
+        self.count += len(scores)
+        self._sums += pairs.sum(axis=1)
+        self._products += pairs @ pairs.T
+        means = self._sums / self.count
+        spread = self._products / self.count - np.outer(means, means)
+        slope = min(max(spread[0, 1] / max(spread[0, 0], 1e-12), SLOPES[0]), SLOPES[1])
+        rest = spread[1, 1] - 2 * slope * spread[0, 1] + slope * slope * spread[0, 0]
+        self._line = (means[1] - slope * means[0], slope, max(rest, 0.0) ** 0.5)
+
+    def highest(self, estimates: npt.NDArray[np.float32] | Scores) -> Scores:
+        """The scores that candidates with these estimates may have at most, but for chance."""
+        start, slope, deviation = self._line
+        return start + slope * estimates + MARGIN_DEVIATIONS * deviation
 
 
 def cosines(vectors: Vectors, query: Vectors) -> Scores:
