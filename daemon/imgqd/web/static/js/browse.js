@@ -38,7 +38,8 @@ export function mount(root, state) {
   const busy = h("div", { class: "busy", "aria-hidden": "true", hidden: true }, h("span"));
   const instead = h("div", { class: "instead" });
   const fresh = h("button", { type: "button", class: "fresh", hidden: true, onclick: toTop }, icon("up"), h("span"));
-  show(root, busy, bar.element, h("div", { class: "browse-body" }, side.element, side.veil,
+  const heading = h("h1", { class: "visually-hidden" });
+  show(root, heading, busy, bar.element, h("div", { class: "browse-body" }, side.element, side.veil,
     h("div", { class: "browse-main" }, time.element, instead, grid.element)), fresh, selectBar());
   takeExamples();
   // What sticks to the top grows with the question; the grid has to know what it covers.
@@ -129,6 +130,7 @@ export function mount(root, state) {
   function update(next) {
     if (next.view) return;
     bar.update(next);
+    heading.textContent = next.q.trim() ? `${T.grid.label}: ${next.q.trim()}` : T.grid.label;
     const now = key(next);
     if (now === asked) { grid.schedule(); return; }
     asked = now;

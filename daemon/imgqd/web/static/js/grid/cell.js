@@ -26,6 +26,8 @@ export class Cell {
     this.index = -1;
     this.side = 0;
     this.loaded = false;
+    this.copies = 1;
+    this.name = "";
     /** @type {(() => void) | null} */
     this.cancel = null;
     /** @type {HTMLImageElement} */
@@ -51,6 +53,7 @@ export class Cell {
     attribute(element, "aria-setsize", String(content.total));
     attribute(element, "aria-selected", String(content.selected));
     this.rate(content);
+    this.label();
     const side = images.sideFor(content.width, content.height);
     // A larger thumbnail is fetched for a larger window; a smaller one never replaces it.
     if (side > this.side) this.load(side);
@@ -66,14 +69,23 @@ export class Cell {
     this.image.removeAttribute("src");
     this.element.id = `picture-${content.id}`;
     this.element.dataset.id = String(content.id);
-    this.element.classList.remove("loaded", "failed", "at-once", "described");
+    this.element.classList.remove("loaded", "failed", "at-once");
     this.element.style.backgroundImage = content.placeholder ? blurred(content.placeholder, content.index, content.wide) : "";
-    this.element.setAttribute("aria-label", T.grid.picture(content.index + 1));
+    this.copies = content.copies;
+    this.name = T.grid.picture(content.index + 1);
     this.stack.hidden = content.copies < 2;
     if (content.copies > 1) {
       this.stack.replaceChildren(icon("stack"), String(content.copies));
       this.stack.title = T.grid.stacked(content.copies);
     }
+  }
+
+  /** What a screen reader says: all that is written on the picture too. @param {string} [name] */
+  label(name = this.name) {
+    this.name = name;
+    const stacked = this.copies > 1 ? T.grid.stacked(this.copies) : "";
+    const score = this.score.hidden ? "" : this.number.textContent;
+    attribute(this.element, "aria-label", [name, stacked, score].filter(Boolean).join(", "));
   }
 
   /** @param {Content} content */

@@ -39,9 +39,6 @@ export async function describe(cells) {
   }
   for (const cell of cells) {
     const name = names.get(cell.id);
-    if (name && !cell.element.classList.contains("described")) {
-      cell.element.classList.add("described");
-      cell.element.setAttribute("aria-label", cell.copies > 1 ? `${name}, ${T.grid.stacked(cell.copies)}` : name);
-    }
+    if (name) cell.label(name);
   }
 }
