@@ -10,13 +10,17 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from imgqd.api.jsontext import jsonable
 from imgqd.errors import NotFoundError
 from imgqd.library.store import Store
-from imgqd.records import Picture
+from imgqd.records import Ids, Picture
 from imgqd.search.grid import Grid
 from imgqd.search.hits import Hit
-from imgqd.search.query import Searcher, parse_request
+from imgqd.search.query import Query, Searcher, parse_request
+from imgqd.search.refine import MOST_DIVERSE
+from imgqd.serving import Serving
 from imgqd.thumbnails import Thumbnails
 from imgqd.web import desktop
 from imgqd.web.originals import Original, open_original
@@ -24,6 +28,9 @@ from imgqd.web.originals import Original, open_original
 if TYPE_CHECKING:
     from imgqd.daemon import Daemon
 
+Ranked = tuple[Ids, Sequence[float | None], Sequence[float | None]]
+
+PAGING = ("top", "offset")
 MOST_RANKED = 10_000
 RANKED = 2000
 
@@ -55,8 +62,8 @@ class Showing:
             serving = self._daemon.models.ready()
             self._searcher.warm(serving)
             top = min(RANKED if most is None else most, MOST_RANKED)
-            answer = self._searcher.search(dataclasses.replace(query, top=top), serving)
-            cells = self._grid.of_hits(answer.hits, sort=sort, stacked=query.stacked)
+            ranked = self._ranked(query, serving, top)
+            cells = self._grid.ranked(*ranked, sort=sort, stacked=query.stacked)
         else:
             cells = self._grid.filtered(query.filters, most, sort=sort, stacked=query.stacked)
         took = time.perf_counter() - started
@@ -65,13 +72,22 @@ class Showing:
             texts = [str(term.value) for term in query.terms if term.kind == "text"]
             self._daemon.usage.answered(took, texts)
             self.remember(request["remember"], cells.total)
+        told = query.to_json()
         return cells.to_json(
             {
                 "version": self._store.library_id[:12],
                 "took_ms": round(took * 1000, 3),
-                "query": jsonable(query.to_json()),
+                "query": jsonable({key: told[key] for key in told if key not in PAGING}),
             }
         )
+
+    def _ranked(self, query: Query, serving: Serving, top: int) -> Ranked:
+        if not query.wishes.diverse:
+            return self._searcher.rank(query, serving, top, self._grid.passing(query.filters))
+        first = dataclasses.replace(query, top=min(top, MOST_DIVERSE))
+        hits = self._searcher.search(first, serving).hits
+        ids = np.asarray([hit.picture.id for hit in hits], dtype=np.int64)
+        return ids, [hit.score for hit in hits], [hit.relevance for hit in hits]
 
     def picture(self, picture_id: int) -> dict[str, Any]:
         """One picture as a result object without rank and score."""

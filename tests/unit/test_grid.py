@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import os
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from imgqd.records import PLACEHOLDER_BYTES, UNKNOWN_PLACEHOLDER
 from imgqd.search.filters import Filters, parse_filters
 from imgqd.search.grid import Cells, Grid
-from imgqd.search.query import Query
+from imgqd.search.query import Query, parse_request
 from tests.unit.gallery import Gallery, ids_of, unit
 from tests.unit.test_query_filters import made, passes, some_filters
 
@@ -35,6 +36,35 @@ def gallery(tmp_path: os.PathLike[str]) -> Gallery:
 def told(cells: Cells) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(cells.to_json({"took_ms": 1}))
     return answer
+
+
+def asked(*terms: dict[str, Any], **request: Any) -> Query:
+    return parse_request({"terms": list(terms), **request})
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), most=st.sampled_from([1, 7, 60, 1000]))
+def test_what_is_ranked_is_what_a_search_finds(
+    data: st.DataObject, road: tuple[Gallery, Grid], most: int
+) -> None:
+    gallery, grid = road
+    filters = data.draw(some_filters(gallery.root) | st.just(Filters()))
+    query = dataclasses.replace(asked({"text": "sea"}, top=1000), filters=filters)
+    passing = grid.passing(filters)
+    ids, scores, relevances = gallery.searcher().rank(query, gallery.serving(), most, passing)
+    answer = gallery.searcher().search(query, gallery.serving())
+    assert len(ids) == len(scores) == len(relevances) == min(most, len(answer.hits))
+    wanted = [hit.score for hit in answer.hits][: len(ids)]
+    assert list(scores) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_low_scores_are_left_out_of_many_too(road: tuple[Gallery, Grid]) -> None:
+    gallery, _ = road
+    query = asked({"text": "sea"}, min_score=0.2, top=1000)
+    _, scores, _ = gallery.searcher().rank(query, gallery.serving(), 2000, None)
+    answer = gallery.searcher().search(query, gallery.serving())
+    assert list(scores) == pytest.approx([hit.score for hit in answer.hits], abs=1e-6)
+    assert 0 < len(scores) < len(gallery.stored()[0])
 
 
 @settings(max_examples=150, deadline=None)
@@ -68,14 +98,15 @@ def test_hits_keep_their_order_scores_and_may_be_sorted_by_time(gallery: Gallery
         gallery.add(f"{number}.jpg", unit(1, seed=number)[0], taken=T + 100 * number)
     grid = Grid(gallery.store)
     hits = gallery.ask({"text": "sea"}).hits
-    found = told(grid.of_hits(hits))
+    ranked = gallery.searcher().rank(asked({"text": "sea"}), gallery.serving(), 100, None)
+    found = told(grid.ranked(*ranked))
     assert found["ids"] == [hit.picture.id for hit in hits]
     assert found["scores"] == [pytest.approx(hit.score, abs=1e-4) for hit in hits]
-    newest = told(grid.of_hits(hits, sort="newest"))
+    newest = told(grid.ranked(*ranked, sort="newest"))
     assert newest["ids"] == told(grid.filtered(Filters()))["ids"]
     by_id = dict(zip(found["ids"], found["scores"], strict=True))
     assert newest["scores"] == [by_id[number] for number in newest["ids"]]
-    assert told(grid.of_hits(hits, sort="oldest"))["ids"] == newest["ids"][::-1]
+    assert told(grid.ranked(*ranked, sort="oldest"))["ids"] == newest["ids"][::-1]
 
 
 def test_cells_have_ratio_and_placeholder(gallery: Gallery) -> None:

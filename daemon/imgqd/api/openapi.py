@@ -26,7 +26,7 @@ _VERSION: Schema = {
     "name": "v",
     "in": "query",
     "description": "the `version` of a grid: the answer can then be kept without asking again",
-    "schema": {"type": "string", "maxLength": 100},
+    "schema": {"type": "string"},
 }
 
 _DAYS = {

@@ -13,7 +13,7 @@ _PATH: list[Schema] = [
         "name": name,
         "in": "query",
         "description": meaning,
-        "schema": {"type": "string", "maxLength": 8192},
+        "schema": {"type": "string"},
     }
     for name, meaning in (
         ("path", "the folder; default: the home"),
@@ -24,7 +24,7 @@ _DOWNLOAD: Schema = {
     "name": "download",
     "in": "query",
     "description": "for saving, not for showing",
-    "schema": {"type": "string", "maxLength": 10},
+    "schema": {"type": "string"},
 }
 _FILE = {
     kind: {"schema": {"type": "string", "contentMediaType": kind}}
@@ -63,7 +63,6 @@ PAGE_PATHS: dict[str, dict[str, Any]] = {
             "Every picture that fits, with what it takes to lay them out.",
             "Grid",
             body="GridRequest",
-            body_needed=True,
             description="In the order of a search; without terms all of them, newest first.",
         )
     },

@@ -26,7 +26,7 @@ from imgqd.search.filters import Filters, parse_filters
 from imgqd.search.hits import Candidates, Collector, Hit
 from imgqd.search.index import VectorIndex
 from imgqd.search.liveness import Liveness
-from imgqd.search.ranking import FIRST_DEPTH, Ranking
+from imgqd.search.ranking import FIRST_DEPTH, Ranked, Ranking
 from imgqd.search.refine import Plan, Refiner, Wishes, parse_wishes
 from imgqd.search.stacks import stack_of
 from imgqd.search.terms import (
@@ -150,6 +150,19 @@ def parse_request(request: dict[str, Any]) -> Query:
     return Query(terms, parse_filters(request), top, offset, min_score, request, wishes, stacked)
 
 
+def _best(candidates: Candidates, most: int, least: float | None) -> Ranked:
+    """The first `most` of candidates that come best first, down to `least`; each once."""
+    ids, scores = np.zeros(0, dtype=np.int64), np.zeros(0)
+    for some, values in candidates:
+        fresh = ~np.isin(some, ids)
+        ids = np.concatenate([ids, some[fresh]])
+        scores = np.concatenate([scores, values[fresh]])
+        if len(ids) >= most or (least is not None and len(scores) and scores[-1] < least):
+            break
+    kept = np.ones(len(ids), dtype=bool) if least is None else scores >= least
+    return ids[kept][:most], scores[kept][:most]
+
+
 def _boxed(request: dict[str, Any]) -> list[dict[str, Any]]:
     """The terms of `q`, in the client's own words."""
     text = request.get("q", "")
@@ -200,15 +213,7 @@ class Searcher:
             self._report(collector)
             return Answer(query, collector.hits())
         index = serving.keeper.index
-        plan = self._refiner.plan(
-            query.terms,
-            query.wishes,
-            self._towers(serving),
-            self._texts,
-            model_id=serving.model_id,
-            min_score=query.min_score,
-            ids=index.ids,
-        )
+        plan = self._plan(query, serving)
         collector = self._collector(
             query.filters, *plan.reach(query.top, query.offset), plan.least, query.stacked
         )
@@ -216,6 +221,48 @@ class Searcher:
         self._search_similar(query, ranking, collector, plan)
         self._report(collector)
         return Answer(query, plan.finished(collector.hits(), query.top, query.offset))
+
+    def rank(
+        self, query: Query, serving: Serving, most: int, passing: Ids | None
+    ) -> tuple[Ids, Sequence[float | None], Sequence[float | None]]:
+        """(ids, scores, relevances) of the best `most`, without a look at the disk or at each
+        picture: for many at once. `passing` are the ids that pass the filters, ascending; None all.
+
+        Raises what `search` raises.
+        """
+        index = serving.keeper.index
+        plan = self._plan(query, serving)
+        ranking = Ranking(self._store, serving.model_id, index, plan.ranked)
+
+        def allowed(ids: Ids) -> Ids:
+            return ids if passing is None else ids[np.isin(ids, passing)]
+
+        if passing is None or len(passing) > FEW:
+            deepest = None if passing is None else DEEPEST
+            walk = ranking.walk(most, allowed=allowed, least=plan.least, deepest=deepest)
+            ids, scores = _best(plan.sifted(walk), most, plan.least)
+            if len(ids) >= most or ranking.complete:
+                return ids, *plan.told(ids, scores.tolist())
+        every = ranking.of(index.ids() if passing is None else passing)
+        ids, scores = _best(plan.sifted([every]), most, plan.least)
+        return ids, *plan.told(ids, scores.tolist())
+
+    def _plan(self, query: Query, serving: Serving) -> Plan:
+        return self._refiner.plan(
+            query.terms,
+            query.wishes,
+            self._towers(serving),
+            self._texts,
+            model_id=serving.model_id,
+            min_score=query.min_score,
+            ids=serving.keeper.index.ids,
+        )
+
+    def prepare(self, query: Query, serving: Serving) -> None:
+        """Encodes the texts of a query for `search`. Callers who wait here share the tower's runs."""
+        texts = [str(term.value) for term in query.terms if term.kind == "text"]
+        if texts:
+            self._texts.get(serving.artifact.id, texts, serving.text)
 
     def warm(self, serving: Serving) -> None:
         """Begins what the first answer of a model would have to wait for."""

@@ -8,7 +8,7 @@ relevance.py and diverse.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -210,13 +210,23 @@ class Plan:
             ]
             if not hits:
                 return hits
-        vectors = self._vectors(np.asarray([hit.picture.id for hit in hits], dtype=np.int64))
-        plain = cosines(vectors, self.plain).tolist() if self._varied else [h.score for h in hits]
-        judged = self.judge.relevance(vectors).tolist() if self.judge else [None] * len(hits)
+        ids = np.asarray([hit.picture.id for hit in hits], dtype=np.int64)
+        plain, judged = self.told(ids, [hit.score for hit in hits])
         return [
             replace(hit, score=score, relevance=relevance)
             for hit, score, relevance in zip(hits, plain, judged, strict=True)
         ]
+
+    def told(
+        self, ids: Ids, scores: Sequence[float | None]
+    ) -> tuple[Sequence[float | None], Sequence[float | None]]:
+        """(plain scores, relevances) of pictures whose cosines with `ranked` are `scores`."""
+        judge = self.judge
+        if not self._varied and judge is None:
+            return scores, [None] * len(ids)
+        vectors = self._vectors(ids)
+        plain = cosines(vectors, self.plain).tolist() if self._varied else scores
+        return plain, judge.relevance(vectors).tolist() if judge else [None] * len(ids)
 
     def _vectors(self, ids: Ids) -> Vectors:
         """The stored vectors (n, dim) in the order of `ids`; zeros for one that has gone."""
