@@ -16,8 +16,9 @@ from functools import partial
 import structlog
 
 from imgqd.errors import ImgqError, ModelError, UnavailableError
+from imgqd.indexing.encoding import Encoding
 from imgqd.indexing.look import Decoder
-from imgqd.indexing.pipeline import Encoding, Pipeline
+from imgqd.indexing.pipeline import Pipeline
 from imgqd.indexing.reembed import Stopped, embed_missing
 from imgqd.library.store import Store
 from imgqd.models.artifact import Artifact, Progress, open_artifact

@@ -1,4 +1,5 @@
-"""From a job to a searchable picture: threads that look, one that encodes, one that commits.
+"""From a job to a searchable picture: threads that look, one that encodes (encoding.py), one that
+commits.
 
 The queue is in the database; here is only what is in hand. A job that has to wait (a file that is
 still being written, a disk that is full) waits in memory on the monotonic clock, so that a jump of
@@ -14,18 +15,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
 
 import apsw
-import numpy as np
 import structlog
 
-from imgqd.errors import ImgqError, ProblemError, UnavailableError
-from imgqd.indexing.look import Later, Looker, Pending, problem_outcome
-from imgqd.library.commit import Changes, Failed, New, Outcome, commit
+from imgqd.errors import UnavailableError
+from imgqd.indexing.encoding import EncodeRoom, Encoding, Ready
+from imgqd.indexing.look import Later, Looker, Pending
+from imgqd.library.commit import Changes, Failed, Outcome, commit
 from imgqd.library.store import Store
-from imgqd.records import Decoded, Job, Metadata, Pixels, Preprocess, Signature, Vectors
+from imgqd.records import Decoded, Job
 
 log = structlog.get_logger("indexing")
 
@@ -35,36 +34,6 @@ COMMIT_BATCH = 256
 # A disk that is full, or an encoder that fails, is tried again this often.
 RETRY_S = 3.0
 MOST_ATTEMPTS = 5
-
-
-class Encoder(Protocol):
-    """The part of models.image.ImageEncoder that is used here."""
-
-    def encode(self, pixels: Pixels) -> Vectors: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """A model as the pipeline needs it: its row in the library, preprocessing and encoder."""
-
-    model_id: int
-    preprocess: Preprocess
-    encoder: Encoder
-    batch: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """A decoded picture on its way to the encoder."""
-
-    job: Job
-    signature: Signature
-    content_hash: bytes
-    metadata: Metadata
-    pixels: Pixels
-    encoding: Encoding
-    sidecar: tuple[bytes, Signature] | None
-    placeholder: bytes | None
 
 
 class Pipeline:
@@ -98,18 +67,21 @@ class Pipeline:
         self._paused = False
         self._encoding: Encoding | None = None
         self._contents: dict[bytes, list[Job]] = {}
-        self._decoded: queue.Queue[_Ready | None] = queue.Queue(maxsize=64)
         self._outcomes: queue.Queue[tuple[Outcome, bytes | None] | None] = queue.Queue()
         self._decoding = 0
         # Held from the transaction to the end of `on_changes`: what is committed is searchable.
         self._applying = threading.Lock()
-        self.encoded = 0
-        self.failure: str | None = None
+        self._failure: str | None = None
+        self._encoder = EncodeRoom(
+            finish=self._finish,
+            on_failure=self._encode_again,
+            more_may_come=lambda: self._decoding > 0,
+            on_encoded=on_encoded,
+        )
         self._lookers = [
             threading.Thread(target=self._look_loop, name=f"look-{n}", daemon=True)
             for n in range(workers + 1)
         ]
-        self._encode_thread = threading.Thread(target=self._encode_loop, name="encode", daemon=True)
         self._commit_thread = threading.Thread(target=self._commit_loop, name="commit", daemon=True)
         store.on_enqueue = self.wake
 
@@ -117,7 +89,8 @@ class Pipeline:
 
     def start(self) -> None:
         """Begins with what is left in the queue."""
-        for thread in (*self._lookers, self._encode_thread, self._commit_thread):
+        self._encoder.start()
+        for thread in (*self._lookers, self._commit_thread):
             thread.start()
 
     def stop(self, timeout: float = 10.0) -> None:
@@ -130,8 +103,7 @@ class Pipeline:
         deadline = time.monotonic() + timeout
         for thread in self._lookers:
             thread.join(max(0.1, deadline - time.monotonic()))
-        self._decoded.put(None)
-        self._encode_thread.join(max(0.1, deadline - time.monotonic()))
+        self._encoder.stop(max(0.1, deadline - time.monotonic()))
         self._outcomes.put(None)
         self._commit_thread.join(max(0.1, deadline - time.monotonic()))
 
@@ -159,6 +131,16 @@ class Pipeline:
     def paused(self) -> bool:
         """True while no jobs are taken in hand on request."""
         return self._paused
+
+    @property
+    def encoded(self) -> int:
+        """How many pictures were encoded since the start."""
+        return self._encoder.encoded
+
+    @property
+    def failure(self) -> str | None:
+        """Why nothing can be encoded or written now; None while all is well."""
+        return self._failure or self._encoder.failure
 
     def wait_for_commit(self, timeout: float) -> None:
         """Returns after the next commit, or after `timeout` seconds."""
@@ -270,7 +252,7 @@ class Pipeline:
         try:
             decoded = self._looker.decode(pending, encoding.preprocess)
             if isinstance(decoded, Decoded):
-                ready = _Ready(
+                ready = Ready(
                     pending.job,
                     pending.signature,
                     pending.content_hash,
@@ -288,7 +270,7 @@ class Pipeline:
             self._release(pending.content_hash)
             self._again(pending.job, decoded.delay_s)
         elif isinstance(decoded, Decoded):
-            self._decoded.put(ready)
+            self._encoder.put(ready)
         else:
             self._finish(decoded, pending.content_hash)
 
@@ -305,79 +287,10 @@ class Pipeline:
     def _finish(self, outcome: Outcome, content_hash: bytes | None = None) -> None:
         self._outcomes.put((outcome, content_hash))
 
-    # -- encoding
-
-    def _encode_loop(self) -> None:
-        while (first := self._decoded.get()) is not None:
-            batch, ended = self._gather(first)
-            self._encode_safely(batch)
-            if ended:
-                return
-
-    def _gather(self, first: _Ready) -> tuple[list[_Ready], bool]:
-        """A batch for the encoder: it waits for more only while decoders are at work."""
-        batch = [first]
-        deadline = time.monotonic() + 0.25
-        while len(batch) < first.encoding.batch:
-            try:
-                wait = 0.01 if self._decoding and time.monotonic() < deadline else 0.0
-                item = self._decoded.get(timeout=wait) if wait else self._decoded.get_nowait()
-            except queue.Empty:
-                if wait:
-                    continue
-                break
-            if item is None:
-                return batch, True
-            if item.encoding is not first.encoding:
-                self._encode_safely(batch)
-                batch, first = [item], item
-                continue
-            batch.append(item)
-        return batch, False
-
-    def _encode_safely(self, batch: list[_Ready]) -> None:
-        try:
-            self._encode(batch)
-        except Exception as error:  # a defect of ours must cost a batch, not the thread
-            log.exception("a batch could not be encoded")
-            for item in batch:
-                detail = f"internal error: {error!r}"
-                self._finish(Failed(item.job, None, "failed", detail), item.content_hash)
-
-    def _encode(self, batch: list[_Ready]) -> None:
-        encoding = batch[0].encoding
-        began = time.monotonic()
-        try:
-            vectors = encoding.encoder.encode(np.stack([item.pixels for item in batch]))
-        except ImgqError as error:
-            if self.failure != error.message:
-                self.failure = error.message
-                log.error("pictures cannot be encoded", reason=error.message)
-            for item in batch:
-                self._release(item.content_hash)
-                self._again(item.job, RETRY_S)
-            return
-        self.failure = None
-        self.encoded += len(batch)
-        self.on_encoded(len(batch), time.monotonic() - began)
-        for item, vector in zip(batch, vectors, strict=True):
-            if not np.isfinite(vector).all():
-                bad = ProblemError("corrupt", "the model gives no usable vector for it")
-                self._finish(problem_outcome(item.job, item.signature, bad), item.content_hash)
-                continue
-            self._finish(
-                New(
-                    item.job,
-                    item.signature,
-                    item.content_hash,
-                    item.metadata,
-                    encoding.model_id,
-                    vector,
-                    item.sidecar,
-                    item.placeholder,
-                ),
-                item.content_hash,
-            )
+    def _encode_again(self, batch: list[Ready]) -> None:
+        for item in batch:
+            self._release(item.content_hash)
+            self._again(item.job, RETRY_S)
 
     # -- committing
 
@@ -409,15 +322,15 @@ class Pipeline:
             except (apsw.Error, OSError) as error:
                 if self._database_failed(error):
                     return
-                if self.failure is None:
+                if self._failure is None:
                     log.error("the library cannot be written; trying again", error=str(error))
-                self.failure = f"the library cannot be written: {error}"
+                self._failure = f"the library cannot be written: {error}"
                 if self._stopping:
                     return
                 time.sleep(RETRY_S)
-        if self.failure is not None and self.failure.startswith("the library"):
+        if self._failure is not None:
             log.info("the library can be written again")
-            self.failure = None
+            self._failure = None
         for failed in changes.new_problems:
             log.warning(
                 "a file cannot be indexed",

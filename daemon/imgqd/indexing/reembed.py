@@ -15,8 +15,8 @@ import numpy as np
 import structlog
 
 from imgqd.errors import ProblemError
+from imgqd.indexing.encoding import Encoding
 from imgqd.indexing.look import Decoder
-from imgqd.indexing.pipeline import Encoding
 from imgqd.library.identity import signature_of
 from imgqd.library.store import Store
 from imgqd.records import Pixels
