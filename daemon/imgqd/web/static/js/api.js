@@ -50,6 +50,7 @@ async function call(method, path, body, options = {}) {
     throw new ApiError("unreachable", T.errors.unreachable, 0);
   }
   if (response.status === 204) return null;
+  /** @type {any} */
   let data = null;
   try {
     data = await response.json();

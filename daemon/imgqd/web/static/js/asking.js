@@ -34,17 +34,19 @@ export const onCommit = (listener) => { commitListeners.add(listener); };
 
 /**
  * Asks for what `state` says. Resolves when the whole answer is there, was overtaken, or failed.
- * @param {State} state @param {{whole?: boolean, remember?: string}} [options] `whole`: not the first
- * screen by itself; `remember`: what the history is to hold
+ * @param {State} state @param {{whole?: boolean, remember?: string, quiet?: boolean}} [options] `whole`:
+ * not the first screen by itself; `remember`: what the history is to hold; `quiet`: nobody waits for
+ * it, and where it fails the answer before it stays
  */
-export async function ask(state, { whole = false, remember = "" } = {}) {
+export async function ask(state, { whole = false, remember = "", quiet = false } = {}) {
   asking?.abort();
   clearTimeout(again);
   const mine = new AbortController();
   asking = mine;
-  tell({ kind: "asking" });
+  if (!quiet) tell({ kind: "asking" });
   try {
     const { signal } = mine;
+    /** @type {any} */
     let answer = null;
     const asksTerms = hasTerms(state);
     // What is found by its content costs the same for one screen and for all.
@@ -62,7 +64,8 @@ export async function ask(state, { whole = false, remember = "" } = {}) {
     hint(null);
   } catch (error) {
     if (aborted(error) || mine.signal.aborted) return;
-    fail(/** @type {any} */ (error), state);
+    if (quiet) again = window.setTimeout(() => void ask(address.read(), { whole, quiet }), AGAIN_MS);
+    else fail(/** @type {any} */ (error), state);
   }
 }
 

@@ -22,6 +22,8 @@ import { timeline } from "./timeline.js";
 /** @typedef {import("./address.js").State} State */
 
 const SLOW_MS = 250;
+// Counts follow once the words have come to rest: they cost the daemon more than the answer.
+const COUNT_MS = 300;
 
 /** What is asked, as far as the answer depends on it. @param {State} state */
 const key = (state) => `${address.href({ ...state, view: "", picture: "" })} ${state.example ? example.current()?.preview ?? "" : ""}`;
@@ -50,6 +52,8 @@ export function mount(root, state) {
 
   let asked = "";
   let slow = 0;
+  let counting = 0;
+  let counted = false;
   // Where the next answer is shown: kept in place, or scrolled to a place of the history.
   /** @type {{keep?: boolean, scroll?: number}} */
   let how = { scroll: address.keptScroll() };
@@ -84,8 +88,12 @@ export function mount(root, state) {
       side.restore();
       live(refresh, names.forget);
     }
-    void time.update(address.read());
-    side.update();
+    clearTimeout(counting);
+    counting = window.setTimeout(() => {
+      void time.update(address.read());
+      side.update();
+    }, counted ? COUNT_MS : 0);
+    counted = true;
   });
 
   async function explain() {
@@ -98,8 +106,10 @@ export function mount(root, state) {
   async function refresh() {
     facets.forget();
     const before = window.scrollY > 200 ? new Set(results.read().ids) : null;
+    const mine = asked;
     how = { keep: true };
-    await ask(address.read(), { whole: true });
+    await ask(address.read(), { whole: true, quiet: true });
+    if (mine !== asked) return;
     if (!before) { top = new Set(); fresh.hidden = true; return; }
     for (const id of results.read().ids) if (!before.has(id)) top.add(id);
     fresh.hidden = top.size === 0;

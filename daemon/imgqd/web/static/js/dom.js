@@ -164,7 +164,7 @@ export function toast(text, options = {}) {
  * @param {{class?: string, label?: string, onclose?: () => void}} [options]
  */
 export function popover(button, content, options = {}) {
-  /** @type {HTMLElement | null} */
+  /** @type {any} */
   let panel = null;
   /** @type {Array<() => void>} */
   let ends = [];

@@ -20,6 +20,7 @@ const asksNothing = (state) => address.href({ ...address.blank(), sort: state.so
  * Why there is nothing, found out from the daemon. @param {State} state @returns {Promise<HTMLElement>}
  */
 export async function nothing(state) {
+  /** @type {any} */
   let status = null;
   try {
     status = await api.get("/status");

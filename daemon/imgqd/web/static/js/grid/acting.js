@@ -42,7 +42,7 @@ export function act(grid) {
       const index = indexAt(event.target);
       if (index < 0) return;
       if (longPressed) { longPressed = false; return; }
-      grid.activate(index, { focus: true });
+      grid.activate(index, { reveal: false });
       const onMark = event.target.closest(".mark") !== null;
       if (event.shiftKey && from >= 0) selectRange(from, index);
       else if (onMark || event.ctrlKey || event.metaKey || selection.size()) toggle(index);
@@ -87,7 +87,8 @@ export function act(grid) {
     }),
     on(element, "focusin", (event) => {
       const index = indexAt(event.target);
-      if (index >= 0 && index !== grid.active) grid.activate(index, { focus: false });
+      // Not scrolled to: a picture that moves away under a press would not be clicked.
+      if (index >= 0 && index !== grid.active) grid.activate(index, { focus: false, reveal: false });
     }),
   ];
   return () => { clearTimeout(pressed); for (const end of ends) end(); };

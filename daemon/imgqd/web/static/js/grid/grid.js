@@ -258,14 +258,14 @@ export class Grid {
     else window.scrollBy(0, Math.min(top - above, top + height - below));
   }
 
-  /** Makes a picture the one that keys act on. @param {number} index @param {{focus?: boolean, centre?: boolean}} [options] */
-  activate(index, { focus = true, centre = false } = {}) {
+  /** Makes a picture the one that keys act on. @param {number} index @param {{focus?: boolean, centre?: boolean, reveal?: boolean}} [options] */
+  activate(index, { focus = true, centre = false, reveal = true } = {}) {
     if (!this.geometry.count) return;
     const to = Math.max(0, Math.min(this.geometry.count - 1, index));
     const before = this.cells.get(this.results.ids[this.active]);
     if (before) before.element.tabIndex = -1;
     this.active = to;
-    this.reveal(to, centre);
+    if (reveal) this.reveal(to, centre);
     // Rendered at once: an element must be there before it can have the focus.
     this.render();
     const row = rowOf(this.geometry, to);
