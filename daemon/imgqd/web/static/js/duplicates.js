@@ -10,7 +10,7 @@ import { pathText, pathValue } from "./query.js";
 import { fileName } from "./picture/sources.js";
 import { T, day, number, size } from "./texts.js";
 
-const PER_PAGE = 40;
+const PER_PAGE = 30;
 const SETTLE_MS = 350;
 /** More copies than this of one picture are shown on demand. */
 const SHOWN_FILES = 12;
