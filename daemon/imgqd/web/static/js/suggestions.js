@@ -22,6 +22,8 @@ export function suggestions(input, { take }) {
   /** @type {Offer[]} */
   let offers = [];
   let at = -1;
+  // Tells what is still being fetched that the list was closed meanwhile.
+  let turn = 0;
 
   const learn = async () => {
     const [completions, saved, history] = await Promise.all([
@@ -33,12 +35,13 @@ export function suggestions(input, { take }) {
   };
 
   const draw = async () => {
+    turn += 1;
+    const mine = turn;
     learning ??= learn();
     await learning;
-    if (!known || document.activeElement !== input) return;
     // Without it (the daemon is away) there is nothing to offer.
     const { fromArguments, unquoted } = await import("./arguments.js").catch(() => ({ fromArguments: null, unquoted: null }));
-    if (!fromArguments) return;
+    if (!fromArguments || !known || mine !== turn || document.activeElement !== input) return;
     /** @param {string[] | null} args @returns {Partial<State> | null} null where the page cannot ask it */
     const question = (args) => {
       const { state, left } = args ? fromArguments(args) : { state: {}, left: [""] };
@@ -61,6 +64,7 @@ export function suggestions(input, { take }) {
     input.setAttribute("aria-expanded", "true");
   };
   const close = () => {
+    turn += 1;
     element.hidden = true;
     at = -1;
     input.setAttribute("aria-expanded", "false");
