@@ -186,10 +186,12 @@ export class Grid {
     clearTimeout(this.rest);
     this.rest = window.setTimeout(() => this.settle(), REST_MS);
     if (this.flying) return;
-    const middle = y + view / 2;
     images.sort((id) => {
       const index = results.indexOf(id);
-      return index < 0 ? Infinity : Math.abs(geometry.top[rowOf(geometry, index)] - middle);
+      if (index < 0) return Infinity;
+      // In the order of reading from the top of the window on; what is above it comes last.
+      const row = rowOf(geometry, index);
+      return geometry.top[row + 1] > y ? index : 2 * geometry.count - index;
     });
   }
 
