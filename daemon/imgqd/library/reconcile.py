@@ -10,17 +10,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import structlog
 
 from imgqd.errors import UnavailableError
 from imgqd.library import identity
 from imgqd.library.guard import Anchor, Guard
+from imgqd.library.polls import Polls
 from imgqd.library.rules import Rules
 from imgqd.library.scan import Hooks, Progress, Scan
 from imgqd.library.store import Store, below, is_below
-from imgqd.library.walks import Ticket, Unit, Walk, Walks
+from imgqd.library.walks import ScanProgress, SyncWalk, Ticket, Unit, Walk, Walks
 from imgqd.library.watch import Listener, Watcher
 from imgqd.settings import Settings
 
@@ -33,28 +33,6 @@ TICK_S = 2.0
 STALL_S = 60.0
 RETRY_S = 10.0
 BURST_S = 10.0
-# A folder that cannot be watched is walked at most this fraction of the time.
-POLL_SHARE = 20
-
-
-@dataclass(frozen=True, slots=True)
-class ScanProgress:
-    """For status: the walk under way, if there is one that somebody may wait for."""
-
-    scanning: bool
-    directories: int
-    files: int
-
-
-@dataclass(frozen=True, slots=True)
-class SyncWalk:
-    """A walk that began after the call is done: all that differed is in the queue by `watermark`.
-
-    `offline` are the folders (and drives mounted below them) that were left out.
-    """
-
-    watermark: int
-    offline: list[bytes]
 
 
 class Reconciler:
@@ -65,7 +43,6 @@ class Reconciler:
         self._patterns = settings.texts("exclude")
         self._own = list(own_folders)
         self._mode = settings.text("watch_mode")
-        self._poll_s = settings.number("poll_interval_s")
         self._interval_s = settings.number("reconcile_interval_s")
         self._known: dict[bytes, tuple[str, ...]] = {}
         self.guard = Guard(
@@ -90,9 +67,7 @@ class Reconciler:
         self._mounts_moved = self._watch_anew = False
         self._overflowed = self._try_watching = -BURST_S
         self._next_full = time.monotonic() + self._interval_s
-        # When to walk a folder that cannot be watched next; None while that is asked for.
-        self._polls: dict[bytes, float | None] = {}
-        self._unwatched: set[bytes] = set()
+        self._polls = Polls(settings.number("poll_interval_s"))
         self._step: tuple[tuple[int, int], float] = ((0, 0), time.monotonic())
 
     # -- life
@@ -270,8 +245,8 @@ class Reconciler:
                 log.exception("looking after the folders failed; trying again")
 
     def _until_due(self) -> float:
-        due = [self._next_full, *(poll for poll in self._polls.values() if poll is not None)]
-        return max(0.05, min(TICK_S, min(due) - time.monotonic()))
+        due = min([self._next_full, *self._polls.times()])
+        return max(0.05, min(TICK_S, due - time.monotonic()))
 
     def _tick(self, mounts_moved: bool) -> None:
         now = time.monotonic()
@@ -283,10 +258,8 @@ class Reconciler:
             self._find_mounts()
         if self._mode != "poll" and not self.watcher.alive():
             self._mend_watcher(now)
-        for top, due in list(self._polls.items()):
-            if due is not None and due <= now:
-                self._polls[top] = None
-                self._walks.request(top, quiet=True)
+        for top in self._polls.take(now):
+            self._walks.request(top, quiet=True)
         if self._next_full <= now:
             self._next_full = now + self._interval_s
             self._walks.request(None, quiet=True)
@@ -351,10 +324,8 @@ class Reconciler:
                 self._walk_top(top, walk)
         if unit.root is None:
             self._next_full = time.monotonic() + self._interval_s
-        for gone in self._polls.keys() - set(tops):
-            self._polls.pop(gone, None)
-        self._unwatched &= set(tops)
-        if self.watcher.running and not self._unwatched:
+        self._polls.keep(tops)
+        if self.watcher.running and self._polls.all_watched:
             self.watcher.all_watched()
         if rules is not self.guard.rules:
             # The walk went by the old rules, and watched what is not ours any more.
@@ -372,14 +343,15 @@ class Reconciler:
         result = Scan(self._store, self.guard, hooks=walk.hooks, progress=walk.progress).run(top)
         anchors = self.guard.anchors(top)
         network = self._mode == "auto" and any(anchor.network for anchor in anchors)
-        complete = result.watched and self.watcher.running
-        (self._unwatched.discard if complete else self._unwatched.add)(top)
-        watched = complete and not network
         now = time.monotonic()
-        if watched or (result.away and not network):
-            self._polls.pop(top, None)
-        else:
-            self._polls[top] = now + max(self._poll_s, POLL_SHARE * (now - began))
+        watched = self._polls.walked(
+            top,
+            complete=result.watched and self.watcher.running,
+            network=network,
+            away=result.away,
+            took_s=now - began,
+            now=now,
+        )
         state = "watching" if watched else "polling"
         online = {a.folder_id for a in anchors if not a.offline}
         for folder in self._store.folders():

@@ -21,6 +21,26 @@ log = structlog.get_logger("library")
 MOST_PARTIAL = 500
 
 
+@dataclass(frozen=True, slots=True)
+class ScanProgress:
+    """For status: the walk under way, if there is one that somebody may wait for."""
+
+    scanning: bool
+    directories: int
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class SyncWalk:
+    """A walk that began after the call is done: all that differed is in the queue by `watermark`.
+
+    `offline` are the folders (and drives mounted below them) that were left out.
+    """
+
+    watermark: int
+    offline: list[bytes]
+
+
 class Ticket:
     """For who waits: `wait` until a walk that began after the request has ended.
 
