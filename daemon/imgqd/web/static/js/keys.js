@@ -9,7 +9,7 @@ const bindings = [];
 const described = [];
 
 /** True where keys are for writing. @param {EventTarget | null} target */
-export function writing(target) {
+function writing(target) {
   return target instanceof HTMLElement &&
     (target.isContentEditable || /^(TEXTAREA|SELECT)$/.test(target.tagName) ||
       (target instanceof HTMLInputElement && !/^(checkbox|radio|button|range|file|submit)$/.test(target.type)));

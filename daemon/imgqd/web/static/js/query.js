@@ -86,11 +86,6 @@ export function gridRequest(state, most) {
   return body;
 }
 
-/** @param {State} state @param {number} top @param {number} [offset] */
-export function searchRequest(state, top, offset = 0) {
-  return { ...question(state), top, offset };
-}
-
 /** @param {State} state */
 export function facetsRequest(state) {
   const { relevant: _relevant, diverse: _diverse, ...body } = question(state);

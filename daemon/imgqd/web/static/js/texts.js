@@ -31,8 +31,6 @@ export const T = {
   name: "imgq",
   close: "Close",
   cancel: "Cancel",
-  back: "Back",
-  more: "More",
   loading: "Loading",
   copied: "Copied",
   copyFailed: "The browser did not allow copying. Select the text and copy it yourself.",
