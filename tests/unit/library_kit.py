@@ -9,7 +9,8 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -179,3 +180,29 @@ class Drive:
         if self.path is not None:
             run("umount", "-l", self.path)
         self.path = None
+
+
+def settle(library: Library) -> None:
+    library.scan()
+    library.answer()
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """As a user without root's power to read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def open_to_all(library: Library) -> None:
+    above = os.path.dirname(library.root)
+    while len(above) > 1:
+        if os.stat(above).st_mode & 0o005 != 0o005:
+            os.chmod(above, 0o755)
+        above = os.path.dirname(above)
