@@ -15,8 +15,8 @@ export function makeProblems(again) {
   let all = [];
   let reason = "";
   let page = 0;
-  let count = -1;
-  let generation = -1;
+  /** What the list was drawn for: a file that fails again is told by what waits, not by an event. */
+  let drawn = "";
   const retryAll = h("button", { type: "button", class: "button", hidden: true, onclick: () => retry() }, icon("refresh"), T.admin.retryAll);
   const filter = h("div", { class: "reasons", role: "group", "aria-label": T.admin.reason });
   const list = h("div", null, h("p", { class: "muted" }, T.loading));
@@ -80,6 +80,7 @@ export function makeProblems(again) {
       toast(error.message, { danger: true });
     }
     retryAll.disabled = false;
+    drawn = "";
     again();
     await load();
     // The button that was pressed is gone with its row.
@@ -90,9 +91,9 @@ export function makeProblems(again) {
     element,
     /** @param {any} status */
     put(status) {
-      if (status.problems === count && status.generation === generation) return;
-      count = status.problems;
-      generation = status.generation;
+      const now = `${status.problems} ${status.generation} ${status.pending}`;
+      if (now === drawn) return;
+      drawn = now;
       void load();
     },
     end: () => controller.abort(),
