@@ -15,6 +15,7 @@ from functools import partial
 
 import structlog
 
+from imgqd.api.service import cancelled
 from imgqd.errors import ImgqError, ModelError, UnavailableError
 from imgqd.indexing.encoding import Encoding
 from imgqd.indexing.look import Decoder
@@ -367,7 +368,7 @@ class ModelRoom:
         return Serving(
             artifact=artifact,
             model_id=model_id,
-            text=TextEncoder(artifact),
+            text=TextEncoder(artifact, gone=cancelled),
             image=image,
             keeper=IndexKeeper(
                 self._store,

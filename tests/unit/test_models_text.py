@@ -12,7 +12,7 @@ import pytest
 
 from imgqd.errors import ModelError, UsageError
 from imgqd.models.build import prepare
-from imgqd.models.text import TextEncoder
+from imgqd.models.text import TextEncoder, _divided
 from imgqd.models.wire import child_environment
 
 
@@ -69,7 +69,21 @@ def test_threads_get_the_same_answers(encoder):
     for thread in threads:
         thread.join()
     assert len(results) == 80
-    assert all(np.array_equal(result, expected) for result in results)
+    for result in results:
+        np.testing.assert_allclose(result, expected, atol=1e-5)
+
+
+def test_texts_of_any_lengths_have_the_same_vectors_together_and_alone(encoder):
+    texts = [" ".join(["dog", "sea", "tree", "car"][: 1 + n % 4] * (1 + n % 5)) for n in range(40)]
+    together = encoder.encode(texts)
+    for text, vector in zip(texts, together, strict=True):
+        np.testing.assert_allclose(encoder.encode([text])[0], vector, atol=1e-5)
+
+
+def test_runs_are_divided_where_padding_would_cost_more_than_another_run():
+    assert _divided([8]) == [0, 1]
+    assert _divided([8, 8, 8]) == [0, 3]
+    assert _divided([8] * 8 + [70]) == [0, 8, 9]
 
 
 def test_coverage_is_a_share(encoder):
@@ -109,7 +123,7 @@ def test_running_a_model_tells_nobody(artifact, tmp_path):
     program = f"""
 from imgqd.models.artifact import open_artifact
 from imgqd.models.image import ImageEncoder
-from imgqd.models.text import TextEncoder
+from imgqd.models.text import TextEncoder, _divided
 from imgqd.models.wire import child_environment
 import numpy
 artifact = open_artifact({artifact.path!r})

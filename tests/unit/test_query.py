@@ -72,6 +72,32 @@ def test_the_algebra_is_what_numpy_gives_by_hand(gallery: Gallery) -> None:
         assert [hit.rank for hit in answer.hits] == list(range(1, 21))
 
 
+def test_a_query_that_is_slow_to_read_rows_does_not_hold_up_the_others(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(gallery, 20)
+    searcher, serving = gallery.searcher(), gallery.serving()
+    slow, over = threading.Event(), threading.Event()
+    pictures = gallery.store.pictures
+
+    def slowly(ids: Any) -> Any:
+        if threading.current_thread().name == "slow":
+            slow.set()
+            assert over.wait(30)
+        return pictures(ids)
+
+    monkeypatch.setattr(gallery.store, "pictures", slowly)
+    query = parse_request({"terms": [{"text": "sea"}]})
+    waiting = threading.Thread(target=searcher.search, args=(query, serving), name="slow")
+    waiting.start()
+    assert slow.wait(30)
+    other = parse_request({"terms": [{"text": "sun"}], "top": 5})
+    assert len(searcher.search(other, serving).hits) == 5
+    assert waiting.is_alive()
+    over.set()
+    waiting.join()
+
+
 def test_a_picture_is_most_like_itself_with_score_one(gallery: Gallery) -> None:
     ids = filled(gallery, 30)
     hit = gallery.ask({"id": ids[7]}).hits[0]

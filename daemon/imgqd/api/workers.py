@@ -74,7 +74,9 @@ class Lanes:
     """One lane for each kind of call."""
 
     def __init__(self) -> None:
-        self.search = Lane("search", threads=4, waiting=64)
+        # More threads than the machine has cores: those that wait for the text tower are encoded
+        # together (models/together.py). The work after that takes turns in search/query.py.
+        self.search = Lane("search", threads=12, waiting=56)
         # One at a time: what is parsed here is large, and holds the interpreter's lock.
         self.parsing = Lane("parsing", threads=1, waiting=64)
         self.control = Lane("control", threads=4, waiting=64)

@@ -47,6 +47,8 @@ FEW = 20_000
 # A filter that leaves more is looked for so far down the ranking before all of them are compared.
 DEEPEST = 65_536
 NEWEST_BATCH = 256
+# So many queries read candidates and rows at once; more would get in each other's way.
+TURNS = 4
 
 
 class Keeper(Protocol):
@@ -199,12 +201,19 @@ class Searcher:
         self._on_stale = on_stale
         self._disk = Liveness(follow_links=follow_links)
         self._texts = TextCache()
+        self._turns = threading.BoundedSemaphore(TURNS)
 
     def search(self, query: Query, serving: Serving) -> Answer:
         """Answers from the model that `serving` holds, whatever is swapped in meanwhile.
 
         Raises UsageError for terms that make no sense, and what the model raises.
         """
+        # Whoever waits for the text tower needs no turn yet: its texts are encoded with others'.
+        self._prepare(query, serving)
+        with self._turns:
+            return self._search(query, serving)
+
+    def _search(self, query: Query, serving: Serving) -> Answer:
         if not query.terms:
             collector = self._collector(
                 query.filters, query.top, query.offset, query.min_score, query.stacked
@@ -258,8 +267,7 @@ class Searcher:
             ids=serving.keeper.index.ids,
         )
 
-    def prepare(self, query: Query, serving: Serving) -> None:
-        """Encodes the texts of a query for `search`. Callers who wait here share the tower's runs."""
+    def _prepare(self, query: Query, serving: Serving) -> None:
         texts = [str(term.value) for term in query.terms if term.kind == "text"]
         if texts:
             self._texts.get(serving.artifact.id, texts, serving.text)
