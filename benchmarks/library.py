@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import os
 import shutil
+from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 
 import vectors as source
 from common import model_of, models_dir
@@ -22,16 +25,24 @@ from imgqd.models.build import prepare
 IN_A_FOLDER = 1000
 
 
-def library(options: argparse.Namespace, count: int, *, links: bool | None = None) -> str:
+def library(
+    options: argparse.Namespace,
+    count: int,
+    *,
+    links: bool | None = None,
+    shown: Sequence[bytes] = (),
+) -> str:
     """A home with `count` pictures and their files, made once; returns its directory.
 
     With `links` the files of a folder are hard links to one (what a million files cost otherwise
-    is mostly disk); by default from 200,000 on.
+    is mostly disk); by default from 200,000 on. With `shown`, the bytes of real image files, the
+    files of a folder are hard links to those, so that they can be looked at.
     """
     links = count > 200_000 if links is None else links
     spec = model_of(options)
     artifact = prepare(spec, models_dir(options))
-    name = f"library-{count}-{'links' if links else 'files'}-{artifact.dim}"
+    kind = f"shown{len(shown)}" if shown else "links" if links else "files"
+    name = f"library-{count}-{kind}-{artifact.dim}"
     home = os.path.join(options.work, name)
     if os.path.exists(os.path.join(home, "complete")):
         return home
@@ -49,7 +60,7 @@ def library(options: argparse.Namespace, count: int, *, links: bool | None = Non
     store.set_meta("model_spec", spec)
     store.reserve_ids(count + 1)
     for ids, batch in source.batches(source.clusters(artifact.dim), count):
-        _write(store, model, photos, ids.tolist(), batch.astype(np.float16), links)
+        _write(store, model, photos, ids.tolist(), batch.astype(np.float16), links, shown)
     store.close()
     with open(os.path.join(home, "complete"), "w"):
         pass
@@ -63,16 +74,24 @@ def _write(
     ids: list[int],
     halves: np.ndarray[tuple[int, ...], np.dtype[np.float16]],
     links: bool,
+    shown: Sequence[bytes],
 ) -> None:
     rows = []
     for start in range(0, len(ids), IN_A_FOLDER):
-        rows += _files(photos, ids[start : start + IN_A_FOLDER], links)
+        rows += _files(photos, ids[start : start + IN_A_FOLDER], links, shown)
+    sizes = [Image.open(io.BytesIO(data)).size for data in shown] or [(4000, 3000)]
     with store.write() as connection:
         connection.executemany(
             "INSERT INTO pictures (id, content_hash, pixel_hash, bytes, width, height, format, taken)"
-            " VALUES (?, ?, ?, 100000, 4000, 3000, 'jpeg', ?)",
+            " VALUES (?, ?, ?, 100000, ?, ?, 'jpeg', ?)",
             (
-                (i, hashlib.sha1(b"%d" % i).digest(), hashlib.md5(b"%d" % i).digest(), 1.6e9 + i)
+                (
+                    i,
+                    hashlib.sha1(b"%d" % i).digest(),
+                    hashlib.md5(b"%d" % i).digest(),
+                    *sizes[i % len(sizes)],
+                    1.6e9 + i * (1000 if shown else 1),
+                )
                 for i in ids
             ),
         )
@@ -91,17 +110,22 @@ def _write(
         )
 
 
-def _files(photos: bytes, ids: list[int], links: bool) -> list[tuple[object, ...]]:
+def _files(
+    photos: bytes, ids: list[int], links: bool, shown: Sequence[bytes]
+) -> list[tuple[object, ...]]:
     directory = os.path.join(photos, b"%05d" % (ids[0] // IN_A_FOLDER))
     os.makedirs(directory, exist_ok=True)
     names = [b"IMG_%08d.jpg" % i for i in ids]
     paths = [os.path.join(directory, name) for name in names]
-    for path in paths:
-        if links and path != paths[0]:
-            os.link(paths[0], path)
-        else:
-            with open(path, "wb") as stream:
-                stream.write(b"\xff\xd8\xff" + path)
+    first: dict[int, bytes] = {}
+    for i, path in zip(ids, paths, strict=True):
+        same = i % len(shown) if shown else 0 if links else i
+        if same in first:
+            os.link(first[same], path)
+            continue
+        first[same] = path
+        with open(path, "wb") as stream:
+            stream.write(shown[same] if shown else b"\xff\xd8\xff" + path)
     rows: list[tuple[object, ...]] = []
     for i, name, path in zip(ids, names, paths, strict=True):
         found = os.lstat(path)
