@@ -101,6 +101,9 @@ def fitting(fragment: dict) -> st.SearchStrategy:
     """Values that the schema allows, its edges among them."""
     if "$ref" in fragment:
         return fitting(COMPONENTS[fragment["$ref"].rpartition("/")[2]])
+    if "anyOf" in fragment and "properties" in fragment:
+        rest = {key: value for key, value in fragment.items() if key != "anyOf"}
+        return st.one_of([fitting({**rest, **part}) for part in fragment["anyOf"]])
     if "anyOf" in fragment:
         return st.one_of([fitting(part) for part in fragment["anyOf"]])
     if "enum" in fragment:
