@@ -85,6 +85,11 @@ def test_filters_answer_as_exiftool_does(album: Home) -> None:
         (["--near", "52.5,13.4,50"], "$GPSLatitude and abs($GPSLatitude - 52.5) < 0.1"),
         (["--after", "2024", "--camera", "nikon"],
          "$Model =~ /nikon/i and $DateTimeOriginal ge '2024'"),
+        # A date is what the clock showed where the picture was taken.
+        (["--after", "2024", "--type", "jpeg"], "$DateTimeOriginal ge '2024'"),
+        (["--after", "2023-12", "--before", "2024"], "$DateTimeOriginal =~ /^2023:12/"),
+        (["--after", "2024-03-01", "--before", "2024-03-02"],
+         "$DateTimeOriginal =~ /^2024:03:01/"),
         (["--text", "temple"], "$Keywords =~ /temple/"),
         (["--text", "CUP night"], "$Caption-Abstract =~ /cup/"),
         (["--text", "GRÜßE kat*"], "$Title =~ /Kater/"),
