@@ -32,8 +32,7 @@ CANDIDATES = (300, 2000)
 KINDS = (
     "exact",
     "compact",
-    "RaBitQfs",
-    "RR512,RaBitQfs",
+    "RR768,RaBitQfs",
     "RR512,RaBitQfs2",
     "SQ8",
     "SQ4",
@@ -48,7 +47,7 @@ def measure(options: argparse.Namespace) -> None:
     """Child: builds one kind, asks it, prints a JSON line."""
     make, queries = load_vectors(options)
     watch = {name: source.truth(asked, TOP) for name, asked in queries.items()}
-    for ids, batch in source.batches(make, options.count):
+    for ids, batch in source.batches(make, options.count, options.seed):
         for see, _ in watch.values():
             see(ids, batch)
     index = VectorIndex(options.dim, kind=options.kind, threads=options.threads)
@@ -56,12 +55,12 @@ def measure(options: argparse.Namespace) -> None:
 
     def timed() -> Any:
         nonlocal making
-        for batch in source.batches(make, options.count):
+        for batch in source.batches(make, options.count, options.seed):
             started = time.perf_counter()
             yield batch
             making += time.perf_counter() - started
 
-    index.rebuild(timed())
+    index.rebuild(timed(), expected=options.count)
     answer: dict[str, Any] = {
         "kind": options.kind,
         "in_use": index.kind,
@@ -97,7 +96,7 @@ def ask(index: VectorIndex, asked: Vectors, best: Any) -> dict[str, Any]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """One line for each kind."""
-    names = [name for name in ("pictures", "texts") if name in rows[0]]
+    names = [name for name in ("pictures", "texts", "aimless") if name in rows[0]]
     head = ["kind", "build s", "MB"]
     head += [f"{n}: ms for {TOP} / {CANDIDATES[1]}" for n in names]
     head += [f"{n}: recall in {TOP} / {CANDIDATES[0]} / {CANDIDATES[1]}" for n in names]
@@ -118,6 +117,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--kinds", default=" ".join(KINDS), help="separated by spaces")
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--photos", help="a folder of photographs, for vectors like real ones")
     parser.add_argument("--model", default="builtin")
     parser.add_argument("--models-dir", default=os.path.join(tempfile.gettempdir(), "imgq-models"))
@@ -142,7 +142,7 @@ def main() -> None:
         rows = []
         for kind in options.kinds.split():
             command = [sys.executable, os.path.abspath(__file__), "--kind", kind]
-            for name in ("count", "dim", "queries", "threads"):
+            for name in ("count", "dim", "queries", "threads", "seed"):
                 command += [f"--{name}", str(getattr(options, name))]
             if options.base is not None:
                 command += ["--base", options.base]

@@ -42,9 +42,9 @@ def _unit(vectors: Vectors) -> Vectors:
     return rounded
 
 
-def clusters(dim: int) -> Source:
+def clusters(dim: int, seed: int = 0) -> Source:
     """Unit vectors round random centres, which share a direction as real models' vectors do."""
-    generator = np.random.default_rng(7)
+    generator = np.random.default_rng(7 + seed)
     centres = generator.standard_normal((CLUSTERS, dim), dtype=np.float32)
     centres += 0.8 * generator.standard_normal((1, dim), dtype=np.float32)
     centres = _unit(centres)
@@ -83,12 +83,17 @@ def turned(vectors: Vectors, dim: int) -> Vectors:
     return _unit(vectors @ basis[: vectors.shape[1], :dim].astype(np.float32))
 
 
-def batches(source: Source, count: int) -> Iterator[tuple[Ids, Vectors]]:
+def directions(rows: int, dim: int, seed: int) -> Vectors:
+    """Unit vectors in any direction: questions to which no picture is an answer."""
+    return _unit(np.random.default_rng([seed, 3]).standard_normal((rows, dim), dtype=np.float32))
+
+
+def batches(source: Source, count: int, seed: int = 0) -> Iterator[tuple[Ids, Vectors]]:
     """`count` vectors under the ids 1, 2, 3, ..."""
     for start in range(0, count, BATCH):
         size = min(BATCH, count - start)
         ids = np.arange(start + 1, start + 1 + size, dtype=np.int64)
-        yield ids, source(size, 1000 + start // BATCH)
+        yield ids, source(size, 1000 + 100_000 * seed + start // BATCH)
 
 
 def truth(queries: Vectors, k: int) -> tuple[Callable[[Ids, Vectors], None], Callable[[], Ids]]:

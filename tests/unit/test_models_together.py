@@ -63,7 +63,8 @@ class Worker:
     def answer(self, name: str) -> list[float]:
         found = self.results[name]
         assert not isinstance(found, ImgqError)
-        return found[:, 0].tolist()
+        numbers: list[float] = found[:, 0].tolist()
+        return numbers
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from imgqd.library.store import Store
 from imgqd.records import Ids, Vectors
 from imgqd.search.index import VectorIndex
+from imgqd.search.normal import tail
 
 Scores = npt.NDArray[np.float64]
 Ranked = tuple[Ids, Scores]
@@ -26,9 +27,11 @@ READ = 4096
 # How far scores of the exact kind can be off: fp16 shortens or lengthens a vector by 2**-11 at most.
 EXACT_MARGIN = 1e-3
 # How many standard deviations of the estimates' error a picture may lie beyond the candidates seen
-# and still not be missed. Chosen on vectors and queries of other seeds than those that are quoted
-# (docs/performance.md).
-MARGIN_DEVIATIONS = 2.5
+# and still be waited for.
+MARGIN_DEVIATIONS = 3.0
+# The share of the results that may be expected to be missing when no more candidates are read.
+# Chosen on other vectors and questions than those that are quoted (docs/performance.md).
+LOSS = 0.002
 # Where the candidates' estimates hardly differ, their slope against the scores is chance.
 SLOPES = (0.5, 2.0)
 # The margin is not waited for beyond so many candidates, or so many for each result wanted.
@@ -129,6 +132,8 @@ class _Walk:
         # The best scores seen so far, as many as are needed, ascending.
         self._best: Scores = np.zeros(0)
         self._errors = _Errors()
+        # True when the best are expected to be among what was looked at.
+        self._enough = False
         # True once nothing of interest can come any more.
         self.hopeless = False
 
@@ -151,10 +156,18 @@ class _Walk:
         self._best = np.sort(np.concatenate([self._best, scores]))[-self._need :]
 
     def within_reach(self, estimates: Vectors) -> int:
-        """How many of the candidates that come next may still belong to the best."""
+        """How many of the candidates that come next are to be read, for hardly any of the best to
+        be expected among those after them."""
+        self._enough = False
         if len(self._best) < self._need:
             return max(FIRST_STEP, self._errors.count)
-        return int(np.count_nonzero(self._errors.highest(estimates) > self._best[0]))
+        if not len(estimates):
+            return 0
+        chances = self._errors.chances(estimates, float(self._best[0]))
+        missed = np.cumsum(chances[::-1])[::-1]
+        wanted = int(np.count_nonzero(missed > LOSS * self._need))
+        self._enough = not wanted
+        return wanted
 
     def certain(self, estimate: float, *, exact: bool) -> Ranked:
         """What nothing below `estimate`, the last candidate's, is expected to beat."""
@@ -163,10 +176,12 @@ class _Walk:
         elif self._errors.count >= self._patience:
             floor = -2.0
         elif self._errors.count:
-            floor = float(self._errors.highest(np.asarray(estimate)))
+            floor = self._errors.highest(estimate)
         else:
             return self._take(2.0)
         self.hopeless = floor < self._least and (exact or self._errors.count < self._patience)
+        if self._enough:
+            floor = min(floor, float(self._best[0]))
         return self._take(floor)
 
     def rest(self) -> Ranked:
@@ -205,10 +220,16 @@ class _Errors:
         rest = spread[1, 1] - 2 * slope * spread[0, 1] + slope * slope * spread[0, 0]
         self._line = (means[1] - slope * means[0], slope, max(rest, 0.0) ** 0.5)
 
-    def highest(self, estimates: npt.NDArray[np.float32] | Scores) -> Scores:
-        """The scores that candidates with these estimates may have at most, but for chance."""
+    def highest(self, estimate: float) -> float:
+        """The score that a candidate with this estimate may have at most, but for chance."""
         start, slope, deviation = self._line
-        return start + slope * estimates + MARGIN_DEVIATIONS * deviation
+        return float(start + slope * estimate + MARGIN_DEVIATIONS * deviation)
+
+    def chances(self, estimates: Vectors, score: float) -> Scores:
+        """How likely each of the candidates with these estimates (n,) has at least this score."""
+        start, slope, deviation = self._line
+        likely = start + slope * estimates.astype(np.float64)
+        return tail((score - likely) / max(deviation, 1e-9))
 
 
 def cosines(vectors: Vectors, query: Vectors) -> Scores:

@@ -21,7 +21,6 @@ Everything is measured on the library and the model at hand; no constant belongs
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from statistics import NormalDist
 import numpy as np
 
 from imgqd.records import Ids, Vectors
+from imgqd.search.normal import tail
 from imgqd.search.ranking import Scores, cosines
 
 # Results of at least this relevance stand out: a tenth of them may be there by chance.
@@ -112,7 +112,7 @@ class Judge:
         self._levels = np.sort(own)[::-1]
         # By how many of the library each level is reached, and the share of chance among them.
         self._reached = np.arange(1, len(own) + 1) * (self._count / max(1, len(own)))
-        shares = self._count * _tail(self._levels) / np.maximum(self._reached, 1.0)
+        shares = self._count * tail(self._levels) / np.maximum(self._reached, 1.0)
         self._shares = np.minimum.accumulate(shares[::-1])[::-1]
 
     def _z(self, scores: Scores, means: Scores, deviations: Scores) -> Scores:
@@ -129,7 +129,7 @@ class Judge:
         reached = np.ones(len(z))
         known = better > 0
         reached[known] = np.maximum(self._reached[better[known] - 1], 1.0)
-        share = self._count * _tail(z) / reached
+        share = self._count * tail(z) / reached
         lower = better < len(self._shares)
         share[lower] = np.minimum(share[lower], self._shares[better[lower]])
         return np.round(1.0 - np.clip(share, 0.0, 1.0), 4)
@@ -161,18 +161,6 @@ def _quantiles(values: Scores, shares: tuple[float, ...]) -> list[float]:
         ordered[below] + (ordered[above] - ordered[below]) * (places - below)
     ).tolist()
     return found
-
-
-def _tail(z: Scores) -> Scores:
-    """The share of a normal distribution above z; off by less than a millionth of itself."""
-    inside = np.clip(z, _GRID[0], _GRID[-1])
-    share: Scores = np.exp(np.interp(inside, _GRID, _LOG_TAIL))
-    return share
-
-
-# math.erfc takes one number at a time, and thousands of them are wanted for each query.
-_GRID = np.linspace(-8.0, 30.0, 19_001)
-_LOG_TAIL = np.fromiter((math.log(0.5 * math.erfc(v / math.sqrt(2))) for v in _GRID), float)
 
 
 class Samples:
