@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import apsw
 import structlog
@@ -34,6 +36,8 @@ class Thumbnails:
         self._limit = limit
         self._lock = threading.Lock()
         self._written = limit
+        # A lock for each thumbnail that is being made, and how many hold it or wait for it.
+        self._making: dict[str, tuple[threading.Lock, int]] = {}
 
     def get(self, picture: Picture, side: int, format: str = "webp") -> tuple[bytes, str]:
         """A thumbnail whose longer side is at most `side` pixels, and its entity tag.
@@ -44,12 +48,31 @@ class Thumbnails:
         tag = f"{picture.content_hash.hex()}-{side}"
         folder = os.path.join(self._directory, tag[:2])
         path = os.path.join(folder, f"{tag}.{format}")
+        data = _read(path)
+        if data is None:
+            with self._alone(path):
+                data = _read(path)
+                if data is None:
+                    data = self._make(picture, side, format)
+                    self._write(folder, path, data)
+        return data, f'"{tag}-{format}"'
+
+    @contextmanager
+    def _alone(self, path: str) -> Iterator[None]:
+        """One at a time for each thumbnail: who comes second finds it made."""
+        with self._lock:
+            lock, users = self._making.get(path, (threading.Lock(), 0))
+            self._making[path] = lock, users + 1
         try:
-            with open(path, "rb") as stream:
-                return stream.read(), f'"{tag}-{format}"'
-        except OSError:
-            pass
-        data = self._make(picture, side, format)
+            with lock:
+                yield
+        finally:
+            with self._lock:
+                _, users = self._making.pop(path)
+                if users > 1:
+                    self._making[path] = lock, users - 1
+
+    def _write(self, folder: str, path: str, data: bytes) -> None:
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
             temporary = f"{path}.{threading.get_ident()}"
@@ -59,7 +82,6 @@ class Thumbnails:
             self._count(len(data))
         except OSError:  # a full disk costs the cache, not the answer
             pass
-        return data, f'"{tag}-{format}"'
 
     def _make(self, picture: Picture, side: int, format: str) -> bytes:
         for path in picture.paths:
@@ -109,3 +131,11 @@ class Thumbnails:
                 break
             os.unlink(path)
             total -= size
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError:
+        return None
