@@ -7,7 +7,7 @@ must not be, `id:N` for an example, and quotes around what is to be taken as it 
 from __future__ import annotations
 
 from imgq.errors import UsageError
-from imgq.query import checked_text, text_term, weighted
+from imgq.query import BOX, checked_text, text_term, weighted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,24 +52,24 @@ def _finish(part: list[_Piece], terms: list[Request]) -> None:
     if len(part) == 1:
         terms.append(_term(part[0]))
     elif part:
-        terms.append(text_term(" ".join(piece.text + piece.weight for piece in part), "TEXT"))
+        terms.append(text_term(" ".join(piece.text + piece.weight for piece in part), BOX))
     part.clear()
 
 
 def _term(piece: _Piece) -> Request:
     if piece.quoted:
-        term: Request = {"text": checked_text(piece.text, "TEXT")}
+        term: Request = {"text": checked_text(piece.text, BOX)}
         if piece.weight:
-            term["weight"] = weighted(f"x{piece.weight}", "TEXT")[1]
+            term["weight"] = weighted(f"x{piece.weight}", BOX)[1]
         return term
     if _is_id(piece.text):
-        name, weight = weighted(piece.text, "TEXT")
+        name, weight = weighted(piece.text, BOX)
         digits = name[3:]
         if not (digits.isascii() and digits.isdigit() and 0 < len(digits) <= 18):
-            raise UsageError(f"TEXT: {name!r} is not the id of a picture, such as id:12")
+            raise UsageError(f"{BOX}: {name!r} is not the id of a picture, such as id:12")
         term = {"id": int(digits)}
         return term if weight == 1.0 else {**term, "weight": weight}
-    return text_term(piece.text, "TEXT")
+    return text_term(piece.text, BOX)
 
 
 def _is_id(text: str) -> bool:

@@ -47,6 +47,15 @@ def whole(text: str, what: str, least: int, most: int) -> int:
     return int(text)
 
 
+# What the page's search box and the API's `q` are called in messages; they know no options.
+BOX = "the question"
+_AS_IT_STANDS = {
+    "TEXT": "; --literal takes ^ as it stands",
+    "--not": "; --literal takes ^ as it stands",
+    BOX: "; in quotes ^ is taken as it stands",
+}
+
+
 def weighted(text: str, what: str) -> tuple[str, float]:
     """Splits `TERM^W`; the weight is 1 when there is none. UsageError for a senseless weight."""
     term, caret, weight = text.rpartition("^")
@@ -57,7 +66,7 @@ def weighted(text: str, what: str) -> tuple[str, float]:
     except UsageError:
         value = 0.0
     if value <= 0.0:
-        hint = "; --literal takes ^ as it stands" if what in ("TEXT", "--not") else ""
+        hint = _AS_IT_STANDS.get(what, "")
         raise UsageError(
             f"{what}: the weight {weight!r} in {text!r} is not a finite number above 0{hint}"
         )

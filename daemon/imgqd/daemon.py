@@ -213,6 +213,7 @@ class Daemon:
     def _stop(self) -> None:
         self.reconciler.stop()
         self.pipeline.stop()
+        self.operations.close()
         self.models.stop()
         self.decoder.close()
         self.query_decoder.close()

@@ -1,21 +1,17 @@
-"""What is said of pictures, as the API asks for it: changes by a person, exports, facets.
+"""What is said of pictures, as the API asks for it: changes by a person, exports.
 
 A part of operations.py. What is stored is library/added.py's.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import re
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from imgqd.errors import UsageError
 from imgqd.library.added import Annotation
 from imgqd.library.store import Store
-from imgqd.search import facets
-from imgqd.search.query import Searcher, parse_request
 
 if TYPE_CHECKING:
     from imgqd.daemon import Daemon
@@ -33,10 +29,6 @@ class Describing:
 
     _daemon: Daemon
     _store: Store
-    _searcher: Searcher
-
-    def _sync_first(self, request: dict[str, Any]) -> None:
-        raise NotImplementedError
 
     def annotate(self, request: dict[str, Any]) -> dict[str, Any]:
         """Changes what a person says of pictures (see the API's AnnotateRequest)."""
@@ -97,23 +89,6 @@ class Describing:
             wanted.append((content_hash, {key: value for key, value in data.items() if value}))
         here, kept = self._store.imported(wanted)
         return {"here": here, "kept": kept}
-
-    def facets(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Counts what a SearchRequest finds: all that passes its filters, or with terms its hits."""
-        started = time.perf_counter()
-        query = dataclasses.replace(parse_request(request), stacked=False)
-        self._sync_first(request)
-        if query.terms:
-            found = self._searcher.search(query, self._daemon.models.ready())
-            rows = facets.of_hits(found.hits)
-        else:
-            rows = facets.of_all(self._store, query.filters)
-        return {
-            "query": query.to_json(),
-            **facets.count(rows),
-            "took_ms": round((time.perf_counter() - started) * 1000, 3),
-            "generation": self._store.generation,
-        }
 
 
 def _checked(

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("daemon")
 
 
-class Operations(Asking, Describing, Showing, Telling):
+class Operations(Asking, Showing, Describing, Telling):
     """The daemon as the API sees it; thread-safe."""
 
     def __init__(self, daemon: Daemon) -> None:
@@ -51,7 +51,7 @@ class Operations(Asking, Describing, Showing, Telling):
             on_stale=daemon.store.enqueue,
             cache_dir=daemon.locations.index,
         )
-        self._grid = Grid(daemon.store)
+        self._grid = Grid(daemon.store, lambda: daemon.events.publish("alike"))
         self._thumbnails = Thumbnails(
             daemon.store,
             daemon.locations.thumbs,

@@ -1,4 +1,5 @@
-"""The part of Operations that shows pictures: the grid, pictures one by one, thumbnails, originals.
+"""The part of Operations that shows pictures: the grid and its counts, pictures one by one, thumbnails,
+originals.
 
 What is ranked is search.query's, what is laid out search.grid's, what is sent web.originals'.
 """
@@ -16,6 +17,7 @@ from imgqd.api.jsontext import jsonable
 from imgqd.errors import NotFoundError
 from imgqd.library.store import Store
 from imgqd.records import Ids, Picture
+from imgqd.search import facets
 from imgqd.search.grid import Grid
 from imgqd.search.hits import Hit
 from imgqd.search.query import Query, Searcher, parse_request
@@ -51,6 +53,10 @@ class Showing:
         """See Asking."""
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Ends what is worked out beside the answers."""
+        self._grid.neighbours.close()
+
     def grid(self, request: dict[str, Any]) -> bytes:
         """The JSON of all pictures that fit; see the API's GridRequest and Grid."""
         started = time.perf_counter()
@@ -58,14 +64,17 @@ class Showing:
         query = parse_request(request)
         sort = request.get("sort", "best")
         self._sync_first(request)
-        if query.terms:
-            serving = self._daemon.models.ready()
+        serving = self._daemon.models.ready() if query.terms else self._daemon.models.current
+        alike = serving.model_id if serving is not None and request.get("alike") else None
+        if query.terms and serving is not None:
             self._searcher.warm(serving)
             top = min(RANKED if most is None else most, MOST_RANKED)
             ranked = self._ranked(query, serving, top)
-            cells = self._grid.ranked(*ranked, sort=sort, stacked=query.stacked)
+            cells = self._grid.ranked(*ranked, sort=sort, stacked=query.stacked, alike=alike)
         else:
-            cells = self._grid.filtered(query.filters, most, sort=sort, stacked=query.stacked)
+            cells = self._grid.filtered(
+                query.filters, most, sort=sort, stacked=query.stacked, alike=alike
+            )
         took = time.perf_counter() - started
         if request.get("remember"):
             # A box is read while somebody types in it: only what was meant counts as a question.
@@ -81,7 +90,28 @@ class Showing:
             }
         )
 
+    def facets(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Counts what a FacetsRequest finds: all that passes its filters, or with terms its hits."""
+        started = time.perf_counter()
+        query = dataclasses.replace(parse_request(request), stacked=False)
+        self._sync_first(request)
+        if query.terms and "most" in request:
+            ids = self._ranked(query, self._daemon.models.ready(), request["most"])[0]
+            rows = facets.of_ids(self._store, ids.tolist(), query.filters)
+        elif query.terms:
+            found = self._searcher.search(query, self._daemon.models.ready())
+            rows = facets.of_hits(found.hits)
+        else:
+            rows = facets.of_all(self._store, query.filters)
+        return {
+            "query": query.to_json(),
+            **facets.count(rows),
+            "took_ms": round((time.perf_counter() - started) * 1000, 3),
+            "generation": self._store.generation,
+        }
+
     def _ranked(self, query: Query, serving: Serving, top: int) -> Ranked:
+        """The best `top`: what a grid shows and what is counted of it."""
         if not query.wishes.diverse:
             return self._searcher.rank(query, serving, top, self._grid.passing(query.filters))
         first = dataclasses.replace(query, top=min(top, MOST_DIVERSE))

@@ -244,6 +244,8 @@ class SmallDaemon:
             "relevances": None,
             "placeholders": "iIiI",
             "stacks": {"1": 1},
+            "shots": {},
+            "alike": {"1": [3]},
             "generation": 7,
             "version": "abc",
             "took_ms": 1.0,

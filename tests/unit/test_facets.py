@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from imgqd.library.added import Annotation
 from imgqd.search import facets
 from imgqd.search.filters import Filters
+from imgqd.search.grid import Grid
 from imgqd.search.query import Query
 from tests.unit.gallery import Gallery, unit
 from tests.unit.test_query_filters import made, passes, some_filters
@@ -53,6 +54,16 @@ def test_hits_are_counted_as_all_is(gallery: Gallery) -> None:
     assert facets.count(facets.of_hits(answer.hits)) == facets.count(
         facets.of_all(gallery.store, filters)
     )
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_what_was_ranked_is_counted_as_all_is(data: st.DataObject, gallery: Gallery) -> None:
+    filters = data.draw(some_filters(gallery.root))
+    every = facets.count(facets.of_all(gallery.store, filters))
+    ids = Grid(gallery.store).filtered(filters)
+    chosen = ids.columns.ids[ids.places].tolist()
+    assert facets.count(facets.of_ids(gallery.store, chosen, filters)) == every
 
 
 def test_times_are_local_to_the_picture_and_the_newest_come_first(

@@ -122,6 +122,15 @@ ANSWERS: dict[str, Schema] = {
                 "description": "by id, where there are: other files with the same content or of"
                 " the same shot",
             },
+            "shots": {
+                "type": "object",
+                "description": "by id, where there are: how many of them are of the same shot",
+            },
+            "alike": {
+                "type": "object",
+                "description": "by id: the ids that it stands for, in order; `ids` and these are"
+                " `total` together where nothing was cut off",
+            },
             "generation": integer(),
             "version": text("`v` of thumbnails: they can be kept as long as it is the same"),
             "took_ms": number(),

@@ -24,12 +24,13 @@ KINDS: Mapping[str, str] = {
     "picture-removed": "id, path: a picture is no longer found under a path",
     "folder": "the watched folders, or the state of one, changed; ask for the folders",
     "model": "spec, id, state: the model is being made, was changed or fell back",
+    "alike": "more is known of which pictures look alike; ask for the grid again",
     "problem": "path, reason, detail: a file could not be indexed",
     "missed": "count: this subscriber was too slow and lost that many events; ask for the status",
     "stopping": "the daemon is about to stop",
 }
 # Of these only the newest one matters, so a waiting older one is replaced.
-LATEST_ONLY = frozenset({"progress", "stopping"})
+LATEST_ONLY = frozenset({"progress", "alike", "stopping"})
 
 QUEUE_LIMIT = 256
 SUBSCRIBER_LIMIT = 32

@@ -87,9 +87,10 @@ PATHS: dict[str, dict[str, Any]] = {
             "facets",
             "Counts pictures by year, month, folder, format, camera, category and tag.",
             "FacetsAnswer",
-            body="SearchRequest",
+            body="FacetsRequest",
             body_needed=True,
-            description="Without terms all that passes the filters, with terms the `top` results.",
+            description="Without terms all that passes the filters, with terms the `top` results, or"
+            " the best `most` as in a grid.",
         )
     },
     "/v1/duplicates": {

@@ -103,6 +103,16 @@ REQUESTS: dict[str, Schema] = {
         },
         anyOf=_SOMETHING,
     ),
+    "FacetsRequest": request(
+        {
+            **_ASKED,
+            "top": integer("of how many results, with terms", minimum=1, maximum=1000, default=10),
+            "most": integer(
+                "instead: of how many pictures of a grid, with terms", minimum=1, maximum=10_000
+            ),
+        },
+        anyOf=_SOMETHING,
+    ),
     "GridRequest": request(
         {
             **_ASKED,
@@ -113,6 +123,10 @@ REQUESTS: dict[str, Schema] = {
             ),
             "sort": text(
                 "best is newest without terms", enum=["best", "newest", "oldest"], default="best"
+            ),
+            "alike": boolean(
+                "one picture stands for those that look almost the same: with terms the best of them,"
+                " without the first of neighbours in time"
             ),
         },
     ),

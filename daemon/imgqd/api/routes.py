@@ -170,7 +170,7 @@ class Api:
 
     async def post_facets(self, request: web.Request) -> web.Response:
         with self.bodies.room(self.bodies.expected(request, SEARCH_BODY)):
-            query = await self._query(request)
+            query = await self._query(request, "FacetsRequest")
             return _json(await self.lanes.search.run(self.service.facets, query))
 
     async def post_search(self, request: web.Request) -> web.Response:

@@ -98,7 +98,7 @@ class Service(Protocol):
         """Takes in what was exported: `{"here", "kept"}`. Raises UsageError."""
 
     def facets(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Counts what a SearchRequest finds: `{"query", "total", "facets", ..}`."""
+        """Counts what a FacetsRequest finds: `{"query", "total", "facets", ..}`."""
 
     def duplicates(self, request: dict[str, Any]) -> dict[str, Any]:
         """Answers a DuplicatesRequest: `{"threshold", "model", "groups"}`. Raises UsageError."""

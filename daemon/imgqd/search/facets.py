@@ -17,6 +17,7 @@ from imgqd.search.dates import month
 from imgqd.search.filters import Filters
 from imgqd.search.hits import Hit
 
+BATCH = 500
 FACETS = ("year", "month", "folder", "format", "camera", "category", "tag")
 
 
@@ -38,6 +39,25 @@ def of_hits(hits: Iterable[Hit]) -> Iterator[Row]:
         when = (hit.modified, None) if facts.taken is None else (facts.taken, facts.taken_offset)
         folder = os.path.dirname(hit.path)
         yield Row(month(*when), folder, facts.format, facts.camera, picture.category, picture.tags)
+
+
+def of_ids(store: Store, ids: Sequence[int], filters: Filters) -> Iterator[Row]:
+    """The rows of pictures that were ranked, each by its first file that passes."""
+    for start in range(0, len(ids), BATCH):
+        for picture in store.pictures(ids[start : start + BATCH]).values():
+            facts = picture.metadata
+            shown = next((at for at, path in enumerate(picture.paths) if filters.shows(path)), None)
+            if shown is None:
+                continue
+            when = (
+                (picture.times[shown], None)
+                if facts.taken is None
+                else (facts.taken, facts.taken_offset)
+            )
+            folder = os.path.dirname(picture.paths[shown])
+            yield Row(
+                month(*when), folder, facts.format, facts.camera, picture.category, picture.tags
+            )
 
 
 def of_all(store: Store, filters: Filters) -> Iterator[Row]:

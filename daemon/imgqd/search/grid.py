@@ -11,8 +11,8 @@ import base64
 import dataclasses
 import json
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from imgqd.records import Ids
 from imgqd.search.columns import Columns, Floats, Mask, among, read_columns
 from imgqd.search.dates import offset_of
 from imgqd.search.filters import EARTH_KM, Filters, Place
+from imgqd.search.near import Neighbours, leaders
 
 QUARTER_S = 900.0
 BATCH = 500
@@ -29,7 +30,11 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """An answer: places in the columns, and with terms a score and a relevance for each."""
+    """An answer: places in the columns, and with terms a score and a relevance for each.
+
+    `alike` names by id those that look like a picture of the answer, which stands for them; `total`
+    counts them too.
+    """
 
     columns: Columns
     places: Ids
@@ -37,6 +42,7 @@ class Cells:
     scores: list[float | None] | None = None
     relevances: list[float | None] | None = None
     stacked: bool = True
+    alike: dict[int, list[int]] = field(default_factory=dict)
 
     def to_json(self, more: dict[str, Any]) -> bytes:
         """The object of openapi's Grid; `more` are the keys that are not about cells."""
@@ -46,12 +52,7 @@ class Cells:
         texts = [f"{ratio / 100:g}" for ratio in names.tolist()]
         shots = columns.shots if self.stacked else {}
         several = np.fromiter({*columns.others, *shots}, dtype=np.int64)
-        stacks = {
-            str(number): columns.others.get(number, 0) + len(shots.get(number, ()))
-            for number in columns.ids[
-                self.places[among(columns.ids[self.places], several)]
-            ].tolist()
-        }
+        stacked = columns.ids[self.places[among(columns.ids[self.places], several)]].tolist()
         cells = columns.placeholders[self.places].tobytes()
         placeholders = base64.b64encode(cells).decode("ascii")
         parts = {
@@ -61,7 +62,11 @@ class Cells:
             "scores": json.dumps(self.scores),
             "relevances": json.dumps(self.relevances),
             "placeholders": f'"{placeholders}"',
-            "stacks": json.dumps(stacks),
+            "stacks": json.dumps(
+                {i: columns.others.get(i, 0) + len(shots.get(i, ())) for i in stacked}
+            ),
+            "shots": json.dumps({i: len(shots[i]) for i in stacked if i in shots}),
+            "alike": json.dumps(self.alike),
             "generation": json.dumps(columns.generation),
         }
         known = ",".join(f'"{name}":{text}' for name, text in parts.items())
@@ -71,8 +76,10 @@ class Cells:
 class Grid:
     """The grid over one library. Thread-safe."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, on_more: Callable[[], object] = lambda: None) -> None:
+        """`on_more` is called when more is known of what looks alike than was answered."""
         self._store = store
+        self.neighbours = Neighbours(store, on_more)
         self._lock = threading.Lock()
         self._columns: Columns | None = None
 
@@ -91,8 +98,10 @@ class Grid:
         *,
         sort: str = "newest",
         stacked: bool = True,
+        alike: int | None = None,
     ) -> Cells:
-        """All that pass; with `stacked` one for each shot."""
+        """All that pass; with `stacked` one for each shot; with `alike`, the row id of a model, one for
+        neighbours that look alike. `most` are left after that."""
         columns = self.columns()
         places = np.arange(len(columns.ids))
         if filters.any:
@@ -101,7 +110,13 @@ class Grid:
             places = places[_folded(columns, places)]
         if sort == "oldest":
             places = places[::-1]
-        return Cells(columns, places[:most], len(places), stacked=stacked)
+        total = len(places)
+        behind: dict[int, list[int]] = {}
+        if alike is not None:
+            links = self.neighbours.links(columns, alike)
+            kept, behind = _gathered(columns.ids[places], links.leaders(columns.ids[places]), most)
+            places = places[kept]
+        return Cells(columns, places[:most], total, stacked=stacked, alike=behind)
 
     def ranked(
         self,
@@ -111,25 +126,45 @@ class Grid:
         *,
         sort: str = "best",
         stacked: bool = True,
+        alike: int | None = None,
     ) -> Cells:
-        """The cells of pictures that were ranked; `best` is their own order."""
+        """The cells of pictures that were ranked; `best` is their own order. With `alike`, the row id
+        of a model, the best of those that look alike stands for them."""
         columns = self.columns()
         there, places = columns.places(ids)
         kept = np.flatnonzero(there)
         if stacked and columns.shots:
             unfolded = _folded(columns, places)
             kept, places = kept[unfolded], places[unfolded]
+        total = len(places)
+        behind: dict[int, list[int]] = {}
+        if alike is not None:
+            ids = columns.ids[places]
+            first, behind = _gathered(ids, self._leaders(ids, alike))
+            kept, places = kept[first], places[first]
         if sort != "best":
             order = np.argsort(places) if sort == "newest" else np.argsort(-places)
             kept, places = kept[order], places[order]
         return Cells(
             columns,
             places,
-            len(places),
+            total,
             [None if (score := scores[at]) is None else round(score, 4) for at in kept.tolist()],
             [None if (far := relevances[at]) is None else round(far, 3) for at in kept.tolist()],
             stacked,
+            behind,
         )
+
+    def _leaders(self, ids: Ids, model_id: int) -> Ids:
+        """As near.leaders; who has no vector stands for itself."""
+        found = np.arange(len(ids))
+        known, vectors = self._store.vectors(model_id, ids)
+        if len(known):
+            order = np.argsort(ids)
+            at = order[np.searchsorted(ids, known, sorter=order)]
+            ranked = np.argsort(at)
+            found[at[ranked]] = at[ranked][leaders(vectors[ranked])]
+        return found
 
     def passing(self, filters: Filters) -> Ids | None:
         """The ids of all that pass, ascending; None without a filter."""
@@ -207,6 +242,17 @@ def _folded(columns: Columns, places: Ids) -> Mask:
         else:
             folded |= columns.shots[number]
     return kept
+
+
+def _gathered(ids: Ids, found: Ids, most: int | None = None) -> tuple[Ids, dict[int, list[int]]]:
+    """(places of those that stand for themselves, who they stand for); of the first `most`."""
+    own = found == np.arange(len(found))
+    kept = np.flatnonzero(own)[:most]
+    last = kept[-1] if len(kept) else -1
+    gathered: dict[int, list[int]] = {}
+    for place in np.flatnonzero(~own & (found <= last)).tolist():
+        gathered.setdefault(int(ids[found[place]]), []).append(int(ids[place]))
+    return kept, gathered
 
 
 def _walls(columns: Columns) -> Floats:
