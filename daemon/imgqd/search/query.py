@@ -17,8 +17,6 @@ from typing import Any, Protocol
 import numpy as np
 import structlog
 
-from imgq.box import box_terms
-from imgq.errors import UsageError as ClientUsageError
 from imgqd.errors import UsageError
 from imgqd.library.store import Store
 from imgqd.records import Ids, Preprocess, Vectors
@@ -36,6 +34,7 @@ from imgqd.search.terms import (
     TextCache,
     TextTower,
     Towers,
+    boxed,
     parse_terms,
 )
 
@@ -144,7 +143,7 @@ def parse_request(request: dict[str, Any]) -> Query:
     min_score = request.get("min_score")
     if min_score is not None and not -1 <= min_score <= 1:
         raise UsageError(f"--min-score: {min_score:g} is not within -1..1")
-    terms = parse_terms([*(request.get("terms") or []), *_boxed(request)])
+    terms = parse_terms([*(request.get("terms") or []), *boxed(request)])
     if min_score is not None and not terms:
         raise UsageError("--min-score needs something to compare with: a text or an example")
     wishes = parse_wishes(request, terms=bool(terms), last=top + offset)
@@ -163,17 +162,6 @@ def _best(candidates: Candidates, most: int, least: float | None) -> Ranked:
             break
     kept = np.ones(len(ids), dtype=bool) if least is None else scores >= least
     return ids[kept][:most], scores[kept][:most]
-
-
-def _boxed(request: dict[str, Any]) -> list[dict[str, Any]]:
-    """The terms of `q`, in the client's own words."""
-    text = request.get("q", "")
-    if not text.strip():
-        return []
-    try:
-        return [{"text": text}] if request.get("literal") else box_terms(text)
-    except ClientUsageError as error:
-        raise UsageError(error.message) from None
 
 
 class Searcher:
@@ -239,6 +227,13 @@ class Searcher:
 
         Raises what `search` raises.
         """
+        self._prepare(query, serving)
+        with self._turns:
+            return self._rank(query, serving, most, passing)
+
+    def _rank(
+        self, query: Query, serving: Serving, most: int, passing: Ids | None
+    ) -> tuple[Ids, Sequence[float | None], Sequence[float | None]]:
         index = serving.keeper.index
         plan = self._plan(query, serving)
         ranking = Ranking(self._store, serving.model_id, index, plan.ranked)

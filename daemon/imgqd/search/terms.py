@@ -22,6 +22,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from imgq.box import box_terms
+from imgq.errors import UsageError as ClientUsageError
 from imgqd.errors import ProblemError, UsageError
 from imgqd.records import Decoded, Pixels, Preprocess, Vectors
 from imgqd.search.fetch import fetch
@@ -167,6 +169,17 @@ def _example(term: Term, towers: Towers) -> Vectors:
 def parse_terms(items: list[dict[str, Any]]) -> tuple[Term, ...]:
     """The terms of a search request (see the API's SearchRequest). Raises UsageError."""
     return tuple(_term(item) for item in items)
+
+
+def boxed(request: dict[str, Any]) -> list[dict[str, Any]]:
+    """What `q` of a search request means, as the client reads it. Raises UsageError."""
+    text = request.get("q", "")
+    if not text.strip():
+        return []
+    try:
+        return [{"text": text}] if request.get("literal") else box_terms(text)
+    except ClientUsageError as error:
+        raise UsageError(error.message) from None
 
 
 def _term(item: dict[str, Any]) -> Term:
