@@ -13,7 +13,7 @@ export function pickFolder(chosen) {
   /** @type {any} */
   let here = null;
   let turn = 0;
-  const path = h("input", { class: "input path", type: "text", "aria-label": T.admin.path, autocomplete: "off", spellcheck: "false" });
+  const path = h("input", { class: "input path", type: "text", "aria-label": T.admin.path, autocomplete: "off", spellcheck: "false", oninput: offer });
   const list = h("ul", { class: "picker-list", tabindex: "-1", "aria-label": T.admin.folders });
   const problem = h("p", { class: "small danger-text", role: "alert" });
   const already = h("span", { class: "small muted", role: "status" });
@@ -37,6 +37,7 @@ export function pickFolder(chosen) {
     turn += 1;
     const mine = turn;
     const query = exact ? `?path_b64=${encodeURIComponent(exact)}` : to ? `?path=${encodeURIComponent(to)}` : "";
+    const typed = path.value;
     problem.textContent = "";
     let found;
     try {
@@ -48,10 +49,10 @@ export function pickFolder(chosen) {
     if (mine !== turn) return;
     const focused = list.contains(document.activeElement);
     here = found;
-    path.value = found.path;
+    // What was typed meanwhile is newer than what was found.
+    if (path.value === typed) path.value = found.path;
     up.disabled = !found.parent;
-    take.disabled = Boolean(found.watched);
-    already.textContent = found.watched ? T.admin.already : "";
+    offer();
     list.setAttribute("aria-label", T.admin.here(found.path));
     show(list, found.folders.length
       ? found.folders.map((folder) => h("li", null, h("button", { type: "button", class: "option", onclick: () => look(folder.path, folder.path_b64) },
@@ -62,15 +63,25 @@ export function pickFolder(chosen) {
     if (focused) (list.querySelector("button") ?? list).focus();
   }
 
+  /** Another path than the one of the list. */
+  const other = () => path.value !== here?.path && path.value.trim() !== here?.path;
+
+  function offer() {
+    const watched = Boolean(here?.watched) && !other();
+    take.disabled = watched || !path.value.trim();
+    already.textContent = watched ? T.admin.already : "";
+  }
+
   async function choose() {
-    if (!here) return;
+    const typed = path.value.trim();
     take.disabled = true;
     try {
-      await chosen(pathValue(pathText(here)), here.path);
+      if (other()) await chosen(typed, typed);
+      else await chosen(pathValue(pathText(here)), here.path);
       close();
     } catch (error) {
       problem.textContent = error.message;
-      take.disabled = false;
+      offer();
     }
   }
 
