@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.harness import Home, fresh_home
 from tests.web import shelf as shelf_
-from tests.web.visiting import ARGUMENTS, NEEDED, Visit, browser_program
+from tests.web.visiting import ARGUMENTS, NEEDED, WAIT_MS, Visit, browser_program
 
 
 # For this folder only: while Playwright runs, this thread has an event loop that runs, and other
@@ -25,6 +25,7 @@ def browser() -> Iterator[Browser]:
             pytest.fail(f"{said}, and {NEEDED} is set")
         pytest.skip(said)
     with sync_playwright() as driver:
+        expect.set_options(timeout=WAIT_MS)
         started = driver.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield started
         started.close()

@@ -67,7 +67,7 @@ def test_next_and_previous_follow_the_answer(visit: Visit) -> None:
     names = first_names(page, 3)
     view = opened(page, names[0])
     expect(view.get_by_role("button", name="Previous picture")).to_be_disabled()
-    expect(view.locator(".picture-place")).to_have_text("1 of 41")
+    expect(view.locator(".picture-place")).to_have_text(re.compile(r"^1 of \d\d$"))
     view.get_by_role("button", name="Next picture").click()
     expect(view.get_by_role("heading", name=names[1])).to_be_visible()
     page.keyboard.press("ArrowRight")
@@ -123,10 +123,12 @@ def test_more_like_this_and_less_like_this(visit: Visit) -> None:
     page = visit.enter(query(q="a cup of coffee"))
     expect_first(page, "coffee")
     shown(page)
-    opened(page, "coffee.jpg").get_by_role("button", name="More like this").click()
+    first = first_names(page)[0]
+    opened(page, first).get_by_role("button", name="More like this").click()
     assert in_address(page).keys() == {"like"}
-    assert sorted(first_names(page, 2)) == ["coffee small.jpg", "coffee.jpg"]
-    opened(page, "coffee small.jpg").get_by_role("button", name="Less like this").click()
+    expect_first(page, "coffee")
+    expect(named(page, "chelsea.jpg")).to_be_visible()
+    opened(page, "chelsea.jpg").get_by_role("button", name="Less like this").click()
     assert in_address(page).keys() == {"like", "unlike"}
     expect(page.get_by_role("button", name="Remove: Less like this")).to_be_visible()
     page.get_by_role("button", name="Remove: Less like this").click()
@@ -136,7 +138,7 @@ def test_more_like_this_and_less_like_this(visit: Visit) -> None:
 def test_similar_but_different_adds_words_to_the_example(visit: Visit) -> None:
     page = visit.enter(query(q="a cup of coffee"))
     shown(page)
-    view = opened(page, "coffee.jpg")
+    view = opened(page, first_names(page)[0])
     view.get_by_role("textbox", name="Similar, but…").fill("a cat")
     view.get_by_role("textbox", name="Similar, but…").press("Enter")
     expect(view).to_have_count(0)

@@ -129,8 +129,8 @@ def named(page: Page, name: str) -> Locator:
 
 def shown(page: Page) -> None:
     """Waits until the answer is there with its thumbnails in the window."""
-    expect(page.locator(".grid .cell.loaded").first).to_be_visible(timeout=WAIT_MS)
-    expect(page.locator(".grid[aria-busy='true']")).to_have_count(0, timeout=WAIT_MS)
+    expect(page.locator(".grid .cell.loaded").first).to_be_visible()
+    expect(page.locator(".grid[aria-busy='true']")).to_have_count(0)
 
 
 def at(page: Page, position: int) -> Locator:
@@ -143,7 +143,7 @@ def first_names(page: Page, count: int = 1) -> list[str]:
     shown(page)
     names = []
     for position in range(1, count + 1):
-        expect(at(page, position)).to_have_attribute("aria-label", NAMED, timeout=WAIT_MS)
+        expect(at(page, position)).to_have_attribute("aria-label", NAMED)
         names.append(str(at(page, position).get_attribute("aria-label")).split(",")[0])
     return names
 
@@ -151,13 +151,13 @@ def first_names(page: Page, count: int = 1) -> list[str]:
 def expect_first(page: Page, name: str) -> None:
     """Waits until the best answer is the picture of this name."""
     wanted = re.compile("^" + re.escape(name))
-    expect(at(page, 1)).to_have_attribute("aria-label", wanted, timeout=WAIT_MS)
+    expect(at(page, 1)).to_have_attribute("aria-label", wanted)
 
 
 def expect_count(page: Page, count: int) -> None:
     """Waits until the page says that its answer has so many pictures."""
     word = "picture" if count == 1 else "pictures"
-    expect(page.locator(".chips-count")).to_have_text(f"{count:,} {word}", timeout=WAIT_MS)
+    expect(page.locator(".chips-count")).to_have_text(f"{count:,} {word}")
 
 
 def in_address(page: Page) -> dict[str, list[str]]:
