@@ -14,10 +14,11 @@
  * @property {boolean} relevant @property {boolean} diverse @property {boolean} all
  * @property {boolean} example an image of one's own is part of the question (held in memory only)
  * @property {string} sort "" (best or newest first), newest, oldest
+ * @property {string} stack "" (one picture stands for those that look alike), off
  * @property {string} view "" is the grid @property {string} picture id of the one that is open
  */
 
-const TEXTS = ["q", "after", "before", "camera", "rating", "orientation", "category", "near", "words", "min_size", "min_score", "sort", "view", "picture"];
+const TEXTS = ["q", "after", "before", "camera", "rating", "orientation", "category", "near", "words", "min_size", "min_score", "sort", "stack", "view", "picture"];
 const LISTS = ["in", "type", "tag", "where", "like", "unlike"];
 const FLAGS = ["relevant", "diverse", "all", "example"];
 

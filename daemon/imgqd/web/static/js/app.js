@@ -5,9 +5,10 @@
 import { onLocked } from "./api.js";
 import * as address from "./address.js";
 import * as browse from "./browse.js";
-import { h, icon, on, show } from "./dom.js";
+import { cover, h, icon, on, show } from "./dom.js";
 import { enter, locked } from "./entering.js";
 import { header } from "./header.js";
+import * as results from "./results.js";
 import { T } from "./texts.js";
 
 /** @typedef {import("./address.js").State} State */
@@ -93,10 +94,11 @@ function start() {
     if (back) window.scrollTo(0, scrolled);
     const open = state.picture !== "";
     app.inert = open;
-    document.documentElement.classList.toggle("covered", open);
+    cover("covered", open);
     void picture.put(open ? "picture" : "", open ? () => import("./picture/picture.js") : undefined, state);
     top.update(state);
     browsing.update(state);
+    if (!open) results.lend(null);
     if (before && before.picture !== "" && !open && !elsewhere) browsing.focus(Number(before.picture));
     document.title = title(state);
   };

@@ -3,15 +3,13 @@
 
 import * as address from "./address.js";
 import { aborted, api, thumbnailVersion } from "./api.js";
-import { gridRequest, hasTerms } from "./query.js";
+import { gridRequest, hasTerms, MOST } from "./query.js";
 import * as results from "./results.js";
 
 /** @typedef {import("./address.js").State} State */
 /** @typedef {{kind: "asking"} | {kind: "answered", complete: boolean} | {kind: "failed", error: any}} Progress */
 
 const FIRST = 60;
-// Of a text's answer; whoever looks further asks something else.
-export const MOST = 2000;
 const AGAIN_MS = 2000;
 
 /** @type {Set<(progress: Progress) => void>} */
@@ -53,9 +51,9 @@ export async function ask(state, { whole = false, remember = "", quiet = false }
     if (!whole && !asksTerms) {
       answer = await api.post("/grid", gridRequest(state, FIRST), { signal });
       if (signal.aborted) return;
-      put(answer, state, answer.ids.length < FIRST || answer.ids.length >= answer.total);
+      put(answer, state, answer.ids.length < FIRST || results.held(answer) >= answer.total);
     }
-    if (!answer || (answer.ids.length >= FIRST && answer.ids.length < answer.total)) {
+    if (!answer || (answer.ids.length >= FIRST && results.held(answer) < answer.total)) {
       const body = gridRequest(state, asksTerms ? MOST : undefined);
       answer = await api.post("/grid", remember ? { ...body, remember } : body, { signal });
       if (signal.aborted) return;

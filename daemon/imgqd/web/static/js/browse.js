@@ -2,7 +2,7 @@
 // URL and with the library.
 
 import * as address from "./address.js";
-import { ask, MOST, onProgress } from "./asking.js";
+import { ask, onProgress } from "./asking.js";
 import { chips } from "./chips.js";
 import { announce, h, icon, show } from "./dom.js";
 import { failed, nothing } from "./empty.js";
@@ -14,6 +14,7 @@ import { Grid } from "./grid/grid.js";
 import * as names from "./grid/names.js";
 import { live } from "./live.js";
 import { panel } from "./panel.js";
+import { MOST } from "./query.js";
 import * as results from "./results.js";
 import { selectBar } from "./selectbar.js";
 import { pictures, T } from "./texts.js";
@@ -105,7 +106,7 @@ export function mount(root, state) {
   /** The same question again, since the library changed. */
   async function refresh() {
     facets.forget();
-    const before = window.scrollY > 200 ? new Set(results.read().ids) : null;
+    const before = window.scrollY > 200 ? results.everyId() : null;
     const mine = asked;
     how = { keep: true };
     await ask(address.read(), { whole: true, quiet: true });
@@ -144,6 +145,7 @@ export function mount(root, state) {
     const now = key(next);
     if (now === asked) { grid.schedule(); return; }
     asked = now;
+    results.closeAll();
     top = new Set();
     fresh.hidden = true;
     const scroll = address.keptScroll();
@@ -158,7 +160,7 @@ export function mount(root, state) {
     unmount() { grid.unmount(); },
     /** Gives the focus to a picture that was open. @param {number} id */
     focus(id) {
-      const index = results.indexOf(id);
+      const index = results.placeOf(id);
       if (index >= 0) requestAnimationFrame(() => grid.activate(index, { centre: true }));
     },
   };

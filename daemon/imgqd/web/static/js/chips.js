@@ -4,10 +4,10 @@
 import * as address from "./address.js";
 import { thumbnail } from "./api.js";
 import { rangeText } from "./dates.js";
-import { h, icon, popover, show } from "./dom.js";
+import { h, icon, iconButton, popover, show } from "./dom.js";
 import * as example from "./example.js";
 import { KINDS, picker } from "./pickers.js";
-import { hasTerms } from "./query.js";
+import { hasTerms, stacks } from "./query.js";
 import { T } from "./texts.js";
 import { baseName } from "./tree.js";
 
@@ -38,9 +38,10 @@ export function chips(togglePanel) {
   const panel = h("button", {
     type: "button", class: "chip quiet", "aria-expanded": "false", "aria-controls": "panel", title: T.panel.toggle, onclick: togglePanel,
   }, icon("filter"), h("span", { class: "wide-only" }, T.panel.toggle));
+  const stacking = iconButton("stack", T.grid.stacking, () => write({ stack: stacks(address.read()) ? "off" : "" }), { class: "small stacking" });
   popover(sort, sorts, { label: T.sort.label });
   const element = h("div", { class: "chips" }, terms,
-    h("div", { class: "chips-bar" }, panel, row, h("div", { class: "chips-end" }, count, sort)));
+    h("div", { class: "chips-bar" }, panel, row, h("div", { class: "chips-end" }, count, stacking, sort)));
 
   /** @type {Map<string, {chip: HTMLElement, button: HTMLElement, draw: (state: State) => void}>} */
   const filters = new Map();
@@ -60,6 +61,9 @@ export function chips(togglePanel) {
       const shown = termChips(state);
       show(terms, shown);
       terms.hidden = !shown.length;
+      stacking.setAttribute("aria-pressed", String(stacks(state)));
+      // Where every file of a shot is asked for nothing is stacked.
+      stacking.hidden = state.all;
       show(sort, icon("sort"), h("span", { class: "wide-only" }, sortText(state)));
       sort.setAttribute("aria-label", `${T.sort.label}: ${sortText(state)}`);
     },

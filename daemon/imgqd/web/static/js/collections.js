@@ -8,6 +8,7 @@ import { copy } from "./copying.js";
 import { announce, confirm, dialog, h, icon, iconButton, show, stylesheet, toast } from "./dom.js";
 import { FAVOURITE } from "./picture/tags.js";
 import { questionLink } from "./picture/links.js";
+import { lend } from "./results.js";
 import { T, moment, pictures } from "./texts.js";
 
 const FAVOURITES_SHOWN = 24;
@@ -49,7 +50,7 @@ export async function mount(root, state) {
           answer.total > 0 && questionLink({ tag: [FAVOURITE] }, T.collections.allOf(pictures(answer.total)), go)),
         ids.length
           ? h("ul", { class: "strip" }, ids.map((id) => h("li", null,
-            h("button", { type: "button", class: "strip-item", "data-picture": id, "aria-label": T.collections.open(id), onclick: () => address.write({ picture: String(id) }) },
+            h("button", { type: "button", class: "strip-item", "data-picture": id, "aria-label": T.collections.open(id), onclick: () => { lend(ids); address.write({ picture: String(id) }); } },
               h("img", { src: thumbnail(id, 256), alt: "", loading: "lazy", decoding: "async" })))))
           : h("p", { class: "muted" }, T.collections.noFavourites));
     } catch (error) {

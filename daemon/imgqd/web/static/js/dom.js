@@ -107,6 +107,17 @@ export function announce(text) {
 }
 
 /**
+ * Marks that something lies over the page, which then does not scroll below it nor move sideways:
+ * the place of its scrollbar is covered too.
+ * @param {"covered" | "sheet" | "modal"} name @param {boolean} yes
+ */
+export function cover(name, yes) {
+  const root = document.documentElement;
+  if (yes && !root.matches(".covered, .sheet, .modal")) root.style.setProperty("--gutter", `${window.innerWidth - root.clientWidth}px`);
+  root.classList.toggle(name, yes);
+}
+
+/**
  * A modal dialog: focus stays inside and goes back to where it was; Esc and a click beside it close.
  * @param {string} title @param {any} content
  * @param {{class?: string, onclose?: () => void}} [options]
@@ -124,10 +135,12 @@ export function dialog(title, content, options = {}) {
   on(element, "click", (event) => { if (event.target === element) element.close(); });
   on(element, "close", () => {
     element.remove();
+    cover("modal", document.querySelector("dialog[open]") !== null);
     if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
     options.onclose?.();
   });
   document.body.append(element);
+  cover("modal", true);
   element.showModal();
   return { element, close: () => element.close() };
 }

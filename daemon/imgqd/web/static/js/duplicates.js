@@ -8,6 +8,7 @@ import { makeTray } from "./duplicates/tray.js";
 import { h, iconButton, on, show, stylesheet } from "./dom.js";
 import { pathText, pathValue } from "./query.js";
 import { fileName } from "./picture/sources.js";
+import { lend } from "./results.js";
 import { T, day, number, size } from "./texts.js";
 
 const PER_PAGE = 30;
@@ -135,7 +136,7 @@ export async function mount(root, state) {
   function fileItem(group, file, box) {
     const name = fileName(file.path);
     return h("li", { class: "group-file" },
-      h("button", { type: "button", class: "group-open", "data-picture": pathText(file), "aria-label": T.duplicates.open(name), onclick: () => { opened = pathText(file); address.write({ picture: String(file.id) }); } },
+      h("button", { type: "button", class: "group-open", "data-picture": pathText(file), "aria-label": T.duplicates.open(name), onclick: () => { opened = pathText(file); lend([...new Set(group.files.map((one) => one.id))]); address.write({ picture: String(file.id) }); } },
         h("img", { src: thumbnail(file.id, 256), alt: "", loading: "lazy", decoding: "async", width: file.width || null, height: file.height || null })),
       h("label", { class: "group-keep" }, box, h("span", null, T.duplicates.keep), h("span", { class: "visually-hidden" }, ` ${name}`)),
       h("span", { class: "path", title: file.path }, file.path),

@@ -24,7 +24,7 @@ export function forget() {
  * what else could be chosen @returns {Promise<Facets>}
  */
 export function facets(state, without = {}) {
-  const of = { ...state, ...without, view: "", picture: "", sort: "", relevant: false, diverse: false };
+  const of = { ...state, ...without, view: "", picture: "", sort: "", stack: "", relevant: false, diverse: false };
   const key = `${address.href(of)} ${of.example ? example.current()?.preview ?? "" : ""}`;
   let answer = asked.get(key);
   if (!answer) {

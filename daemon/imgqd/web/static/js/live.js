@@ -36,7 +36,7 @@ export function live(again, changed) {
   const ends = [
     subscribe(["picture-added", "picture-removed"], soon),
     subscribe("picture-changed", ({ id }) => { changed(id); soon(); }),
-    subscribe(["folder", "missed"], soon),
+    subscribe(["folder", "missed", "alike"], soon),
     subscribe("model", soon),
     subscribe("connected", () => { if (connected) soon(); connected = true; }),
   ];

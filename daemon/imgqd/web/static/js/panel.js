@@ -1,7 +1,7 @@
 // The panel of counts beside the grid: folders, years, formats and so on, each to choose from. A
 // column on wide windows, a sheet from below on narrow ones.
 
-import { h, icon, iconButton, on, show } from "./dom.js";
+import { cover, h, icon, iconButton, on, show } from "./dom.js";
 import { picker } from "./pickers.js";
 import { T } from "./texts.js";
 
@@ -35,7 +35,7 @@ export function panel(onToggle) {
     if (open === !element.hidden) return;
     element.hidden = !open;
     veil.hidden = !open;
-    document.documentElement.classList.toggle("sheet", open);
+    cover("sheet", open && !wide.matches);
     if (open) fill();
     try { if (!kept) localStorage.setItem(KEPT, open && wide.matches ? "open" : ""); } catch { /* Not kept then. */ }
     onToggle(open);

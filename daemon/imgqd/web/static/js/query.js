@@ -5,7 +5,9 @@ import * as example from "./example.js";
 
 /** @typedef {import("./address.js").State} State */
 
-const MOST_COUNTED = 1000;
+// Of the answer to what is found by its content, shown and counted; whoever looks further asks
+// something else.
+export const MOST = 2000;
 
 /** A path as the API takes it. @param {string} value as in the URL @returns {string | {path_b64: string}} */
 export function pathValue(value) {
@@ -77,11 +79,15 @@ export function hasTerms(state) {
   return Boolean(state.q.trim() || state.like.length || state.unlike.length || (state.example && example.current()));
 }
 
+/** True where one picture stands for those that look alike. @param {State} state */
+export const stacks = (state) => state.stack !== "off" && !state.all;
+
 /** @param {State} state @param {number} [most] */
 export function gridRequest(state, most) {
   /** @type {Record<string, any>} */
   const body = question(state);
   if (most) body.most = most;
+  if (stacks(state)) body.alike = true;
   if (state.sort === "newest" || state.sort === "oldest") body.sort = state.sort;
   return body;
 }
@@ -89,6 +95,5 @@ export function gridRequest(state, most) {
 /** @param {State} state */
 export function facetsRequest(state) {
   const { relevant: _relevant, diverse: _diverse, ...body } = question(state);
-  // Of what is found by its content the best are counted, as many as may be: the rest fits nothing.
-  return hasTerms(state) ? { ...body, top: MOST_COUNTED } : body;
+  return hasTerms(state) ? { ...body, most: MOST } : body;
 }

@@ -163,8 +163,18 @@ export const T = {
     label: "Pictures",
     /** @param {number} n */
     picture: (n) => `Picture ${count.format(n)}`,
+    /** What stands behind a picture. @param {{copies: number, shots: number, alike: unknown[]}} of */
+    stack: ({ copies, shots, alike }) => [
+      copies && plural(copies, "exact copy", "exact copies"),
+      shots && `${plural(shots, "more file", "more files")} of this shot`,
+      alike.length && `${count.format(alike.length)} more that ${alike.length === 1 ? "looks" : "look"} alike`,
+    ].filter(Boolean).join(", "),
+    /** @param {string} what */
+    unstack: (what) => `${what}: show them here, or no longer`,
     /** @param {number} n */
-    stacked: (n) => `${count.format(n)} files of this picture`,
+    stackOpened: (n) => `The stack is open: ${plural(n, "picture", "pictures")}`,
+    stackClosed: "The stack is closed",
+    stacking: "Stack pictures that look alike",
     /** @param {number} score @param {number | null} relevance */
     score: (score, relevance) => (relevance === null ? score.toFixed(3) : `${Math.round(relevance * 100)}% · ${score.toFixed(3)}`),
     /** @param {any} picture as /v1/pictures gives it */
@@ -240,6 +250,7 @@ export const T = {
     select: "Select the picture",
     selectMore: "Select a range, or all",
     favourite: "Make it a favourite, or not any more",
+    stack: "Open or close a stack of pictures that look alike",
     clear: "Clear the selection",
     names: { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc", Enter: "Enter", Space: "Space", Shift: "Shift", Ctrl: "Ctrl" },
   },
@@ -279,6 +290,11 @@ export const T = {
     editDescription: "Describe it",
     /** @param {string} at @param {string} of */
     place: (at, of) => `${at} of ${of}`,
+    /** @param {string} place @param {string} at @param {string} of */
+    placeInStack: (place, at, of) => `${place}, ${at} of ${of} in its stack`,
+    stack: "The stack: pictures that look alike",
+    /** @param {number} at @param {number} of */
+    stackMember: (at, of) => `Picture ${count.format(at)} of ${count.format(of)} in the stack`,
     /** @param {number} n */
     percent: (n) => `${n}%`,
     /** @param {number} n */

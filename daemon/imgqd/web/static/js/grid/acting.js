@@ -4,7 +4,9 @@ import * as address from "../address.js";
 import { on } from "../dom.js";
 import { describe, named } from "../keys.js";
 import { toggleFavourite } from "../marking.js";
+import { indexOf } from "../results.js";
 import * as selection from "../selection.js";
+import { toggle as toggleStack } from "../stacks.js";
 import { T } from "../texts.js";
 import { nearest, rowAt, rowOf } from "./geometry.js";
 
@@ -37,12 +39,19 @@ export function act(grid) {
   /** @param {number} index */
   const open = (index) => address.write({ picture: String(grid.results.ids[index]) });
 
+  /** @param {number} id */
+  const unstack = async (id) => {
+    const first = await toggleStack(id);
+    if (first !== null) grid.activate(indexOf(first), { focus: element.contains(document.activeElement) });
+  };
+
   const ends = [
     on(element, "click", (event) => {
       const index = indexAt(event.target);
       if (index < 0) return;
       if (longPressed) { longPressed = false; return; }
       grid.activate(index, { reveal: false });
+      if (event.target.closest(".stack-badge")) { void unstack(grid.results.ids[index]); return; }
       const onMark = event.target.closest(".mark") !== null;
       if (event.shiftKey && from >= 0) selectRange(from, index);
       else if (onMark || event.ctrlKey || event.metaKey || selection.size()) toggle(index);
@@ -80,6 +89,7 @@ export function act(grid) {
       const id = grid.results.ids[grid.active];
       if (name === "Enter") open(grid.active);
       else if (name === "x" || name === "Space") toggle(grid.active);
+      else if (name === "s") void unstack(id);
       else if (name === "f") void toggleFavourite(id);
       else if (name === "Ctrl+a") selection.add(grid.results.ids);
       else return;
@@ -99,6 +109,7 @@ describe(["Home", "End"], T.keys.ends, T.keys.grid);
 describe("Enter", T.keys.open, T.keys.grid);
 describe(["x", "Space"], T.keys.select, T.keys.grid);
 describe(["Shift+ArrowRight", "Ctrl+a"], T.keys.selectMore, T.keys.grid);
+describe("s", T.keys.stack, T.keys.grid);
 describe("f", T.keys.favourite, T.keys.grid);
 
 /** Where a key moves to; null for keys that do not move. @param {Grid} grid @param {string} key @returns {number | null} */

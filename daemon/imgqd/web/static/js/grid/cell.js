@@ -2,7 +2,7 @@
 // window. Shows the placeholder first, then the thumbnail over it.
 
 import { h, icon } from "../dom.js";
-import { T } from "../texts.js";
+import { number, T } from "../texts.js";
 import * as images from "./images.js";
 import { blurred } from "./placeholder.js";
 
@@ -12,7 +12,8 @@ import { blurred } from "./placeholder.js";
  * @property {number} left @property {number} top @property {number} width @property {number} height
  * @property {Uint8Array | null} placeholder those of all pictures @property {boolean} wide
  * @property {number | null} score @property {number | null} relevance
- * @property {number} copies files behind this picture @property {boolean} selected
+ * @property {import("../results.js").Stack | null} stack what it stands for @property {boolean} open whether that is shown beside it
+ * @property {boolean} selected
  */
 
 /** Sets what differs: styles are worked out anew even where an attribute is set to what it was. */
@@ -26,7 +27,7 @@ export class Cell {
     this.index = -1;
     this.side = 0;
     this.loaded = false;
-    this.copies = 1;
+    this.stacked = "";
     this.name = "";
     /** @type {(() => void) | null} */
     this.cancel = null;
@@ -53,6 +54,7 @@ export class Cell {
     attribute(element, "aria-setsize", String(content.total));
     attribute(element, "aria-selected", String(content.selected));
     this.rate(content);
+    this.pile(content);
     this.label();
     const side = images.sideFor(content.width, content.height);
     // A larger thumbnail is fetched for a larger window; a smaller one never replaces it.
@@ -71,21 +73,29 @@ export class Cell {
     this.element.dataset.id = String(content.id);
     this.element.classList.remove("loaded", "failed", "at-once");
     this.element.style.backgroundImage = content.placeholder ? blurred(content.placeholder, content.index, content.wide) : "";
-    this.copies = content.copies;
     this.name = T.grid.picture(content.index + 1);
-    this.stack.hidden = content.copies < 2;
-    if (content.copies > 1) {
-      this.stack.replaceChildren(icon("stack"), String(content.copies));
-      this.stack.title = T.grid.stacked(content.copies);
-    }
+  }
+
+  /** What it stands for. @param {Content} content */
+  pile({ stack, open }) {
+    const said = stack ? T.grid.stack(stack) : "";
+    const alike = stack?.alike.length ?? 0;
+    this.element.classList.toggle("piled", alike > 0 && !open);
+    this.element.classList.toggle("open", open);
+    if (said === this.stacked) return;
+    this.stacked = said;
+    this.stack.hidden = !stack;
+    this.stack.classList.toggle("opens", alike > 0);
+    if (!stack) return;
+    this.stack.replaceChildren(icon("stack"), `+${number(stack.copies + stack.shots + alike)}`);
+    this.stack.title = alike ? T.grid.unstack(said) : said;
   }
 
   /** What a screen reader says: all that is written on the picture too. @param {string} [name] */
   label(name = this.name) {
     this.name = name;
-    const stacked = this.copies > 1 ? T.grid.stacked(this.copies) : "";
     const score = this.score.hidden ? "" : this.number.textContent;
-    attribute(this.element, "aria-label", [name, stacked, score].filter(Boolean).join(", "));
+    attribute(this.element, "aria-label", [name, this.stacked, score].filter(Boolean).join(", "));
   }
 
   /** @param {Content} content */

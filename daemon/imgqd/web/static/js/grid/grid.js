@@ -71,7 +71,7 @@ export class Grid {
     const activeId = this.results.ids[this.active];
     this.results = next;
     this.layout();
-    this.active = Math.max(0, options.keep && activeId !== undefined ? results.indexOf(activeId) : 0);
+    this.active = Math.max(0, options.keep && activeId !== undefined ? results.placeOf(activeId) : 0);
     if (anchor) this.restore(anchor);
     else if (options.scroll !== undefined) window.scrollTo(0, options.scroll);
     this.render();
@@ -222,7 +222,7 @@ export class Grid {
       left: this.geometry.left[index], width: this.geometry.width[index],
       placeholder: placeholders, wide: ratios[index] >= 1,
       score: scores?.[index] ?? null, relevance: relevances?.[index] ?? null,
-      copies: stacks.get(id) ?? 1, selected: selection.has(id),
+      stack: stacks.get(id) ?? null, open: results.isOpen(id), selected: selection.has(id),
     });
     cell.element.tabIndex = index === this.active ? 0 : -1;
     return cell;

@@ -10,6 +10,7 @@ import { T, number } from "../texts.js";
 import { makeSide } from "./side.js";
 import { fileName, meanColour } from "./sources.js";
 import { makeStage } from "./stage.js";
+import { makeStrip } from "./strip.js";
 import { FAVOURITE, changeTags } from "./tags.js";
 
 const STEP = 1.5;
@@ -66,6 +67,7 @@ export async function mount(root, state) {
   });
   const whole = iconButton("minus", T.picture.zoomOut, () => stage.zoomBy(1 / STEP));
   const side = makeSide({ changed: refresh, leave: (change) => address.write({ ...change, picture: "" }), open });
+  const strip = makeStrip(open);
   const heading = h("h1", { class: "visually-hidden", id: "picture-heading" }, T.picture.label);
   const element = h("div", { class: "picture-view", role: "dialog", "aria-modal": "true", "aria-labelledby": "picture-heading", tabindex: "-1" },
     heading,
@@ -76,6 +78,7 @@ export async function mount(root, state) {
         whole, percent, iconButton("plus", T.picture.zoomIn, () => stage.zoomBy(STEP))),
       info),
     h("main", { class: "picture-middle" }, stage.element, previous, next, note),
+    strip.element,
     side.element);
   show(root, element);
   showSide(sideWanted(), false);
@@ -86,7 +89,7 @@ export async function mount(root, state) {
     address.write({ picture: String(other) }, { replace: true });
   }
 
-  /** @param {number} step */
+  /** @param {1 | -1} step */
   function go(step) {
     const other = results.neighbour(id, step);
     if (other !== null) open(other);
@@ -117,8 +120,11 @@ export async function mount(root, state) {
 
   /** Where it stands in the answer that is on the page, which may grow while this is open. */
   function standing() {
-    const at = results.indexOf(id);
-    place.textContent = at < 0 ? "" : T.picture.place(number(at + 1), number(results.read().ids.length));
+    const stands = results.standing(id);
+    const stack = results.stackOf(id);
+    const whole = stands ? T.picture.place(number(stands.at), number(stands.of)) : "";
+    place.textContent = stack && whole ? T.picture.placeInStack(whole, number(stack.indexOf(id) + 1), number(stack.length)) : whole;
+    strip.put(id);
     previous.disabled = results.neighbour(id, -1) === null;
     next.disabled = results.neighbour(id, 1) === null;
   }
