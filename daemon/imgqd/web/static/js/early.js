@@ -5,7 +5,7 @@
   const values = new URLSearchParams(location.search);
   const q = values.get("q")?.trim();
   if (location.hash || [...values.keys()].some((name) => name !== "q")) return;
-  const body = JSON.stringify(q ? { terms: [], q, most: 2000 } : { terms: [], most: 60 });
+  const body = JSON.stringify(q ? { terms: [], q, most: 2000, alike: true } : { terms: [], most: 60, alike: true });
   const answer = fetch("/v1/grid", {
     method: "POST", credentials: "same-origin", headers: { "Content-Type": "application/json" }, body,
   });
