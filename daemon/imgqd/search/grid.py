@@ -249,9 +249,13 @@ def _gathered(ids: Ids, found: Ids, most: int | None = None) -> tuple[Ids, dict[
     own = found == np.arange(len(found))
     kept = np.flatnonzero(own)[:most]
     last = kept[-1] if len(kept) else -1
-    gathered: dict[int, list[int]] = {}
-    for place in np.flatnonzero(~own & (found <= last)).tolist():
-        gathered.setdefault(int(ids[found[place]]), []).append(int(ids[place]))
+    members = np.flatnonzero(~own & (found <= last))
+    members = members[np.argsort(found[members], kind="stable")]
+    firsts, starts = np.unique(found[members], return_index=True)
+    named, bounds = ids[members].tolist(), [*starts.tolist(), len(members)]
+    gathered = {
+        first: named[bounds[at] : bounds[at + 1]] for at, first in enumerate(ids[firsts].tolist())
+    }
     return kept, gathered
 
 

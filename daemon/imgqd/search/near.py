@@ -86,20 +86,16 @@ class Links:
         order = np.argsort(ids)
         at = np.minimum(np.searchsorted(ids, self.pairs, sorter=order), count - 1)
         places = order[at]
-        there = (ids[places] == self.pairs).all(axis=1)
-        for left, right in np.sort(places[there], axis=1).tolist():
-            low, high = sorted((_root(found, left), _root(found, right)))
-            found[high] = low
-        for place in np.flatnonzero(found != np.arange(count)).tolist():
-            found[place] = _root(found, place)
-        return found
-
-
-def _root(found: Places, place: int) -> int:
-    while (above := int(found[place])) != place:
-        found[place] = found[above]
-        place = above
-    return place
+        left, right = places[(ids[places] == self.pairs).all(axis=1)].T
+        while True:
+            one, other = found[left], found[right]
+            apart = one != other
+            if not apart.any():
+                return found
+            left, right, one, other = left[apart], right[apart], one[apart], other[apart]
+            np.minimum.at(found, np.maximum(one, other), np.minimum(one, other))
+            while (found[found] != found).any():
+                found = found[found]
 
 
 class Neighbours:
