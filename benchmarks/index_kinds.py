@@ -10,17 +10,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from typing import Any
 
-import faiss
 import numpy as np
 
 import vectors as source
+from common import machine
 from imgqd.records import Vectors
 from imgqd.search.index import VectorIndex
 from imgqd.search.kinds import name_of
@@ -47,24 +46,19 @@ def measure(options: argparse.Namespace) -> None:
     """Child: builds one kind, asks it, prints a JSON line."""
     make, queries = load_vectors(options)
     watch = {name: source.truth(asked, TOP) for name, asked in queries.items()}
-    for ids, batch in source.batches(make, options.count, options.seed):
+    batches = list(source.batches(make, options.count, options.seed))
+    for ids, batch in batches:
         for see, _ in watch.values():
             see(ids, batch)
     index = VectorIndex(options.dim, kind=options.kind, threads=options.threads)
-    making = 0.0
-
-    def timed() -> Any:
-        nonlocal making
-        for batch in source.batches(make, options.count, options.seed):
-            started = time.perf_counter()
-            yield batch
-            making += time.perf_counter() - started
-
-    index.rebuild(timed(), expected=options.count)
+    started, used = time.perf_counter(), time.process_time()
+    index.rebuild(batches, expected=options.count)
+    built, used = time.perf_counter() - started, time.process_time() - used
     answer: dict[str, Any] = {
         "kind": options.kind,
         "in_use": index.kind,
-        "build_s": round(making, 2),
+        "build_s": round(built, 2),
+        "build_cpu_s": round(used, 2),
         "memory_mb": round(size_of(index) / 1e6, 1),
     }
     for name, asked in queries.items():
@@ -83,13 +77,15 @@ def ask(index: VectorIndex, asked: Vectors, best: Any) -> dict[str, Any]:
     """Times and recalls, one query at a time."""
     answer: dict[str, Any] = {}
     for k in (TOP, *CANDIDATES):
-        times, hits = [], 0
+        times, used, hits = [], [], 0
         for query, wanted in zip(asked, best, strict=True):
-            started = time.perf_counter()
+            started, busy = time.perf_counter(), time.thread_time()
             found, _ = index.search(query[None], k)
             times.append(time.perf_counter() - started)
+            used.append(time.thread_time() - busy)
             hits += len(np.intersect1d(found[0], wanted))
         answer[f"ms_{k}"] = middle(times)["median"]
+        answer[f"cpu_ms_{k}"] = middle(used)["median"]
         answer[f"recall_{k}"] = round(hits / (TOP * len(asked)), 4)
     return answer
 
@@ -132,6 +128,7 @@ def main() -> None:
     if options.kind is not None:
         measure(options)
         return
+    before = machine()
     with tempfile.TemporaryDirectory(prefix="imgq-index-kinds-") as work:
         if options.photos is not None:
             options.base = os.path.join(work, "base.npz")
@@ -154,8 +151,7 @@ def main() -> None:
             print(json.dumps(row), file=sys.stderr)
     print(table(rows))
     if options.json:
-        machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-        told = {"machine": machine, "faiss": faiss.__version__, "count": options.count}
+        told = {"machine": before, "count": options.count}
         with open(options.json, "w") as stream:
             json.dump({**told, "dim": options.dim, "rows": rows}, stream, indent=1)
 

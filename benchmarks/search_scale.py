@@ -12,7 +12,6 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -20,12 +19,14 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import asdict
 from typing import Any
 
 import faiss
 import numpy as np
 
 import vectors as source
+from common import Figure, machine
 from imgqd.library.store import Store
 from imgqd.records import Ids, Vectors
 from imgqd.search.index import VectorIndex
@@ -138,17 +139,19 @@ def measure(options: argparse.Namespace) -> None:
 
     for name, asked in queries.items():
         ask(asked[0])
-        alone, whole, hits = [], [], 0
+        alone, used, whole, hits = [], [], [], 0
         for query, wanted in zip(asked, best[name], strict=True):
-            started = time.perf_counter()
+            started, busy = time.perf_counter(), time.thread_time()
             index.search(query[None], 1024)
             alone.append(time.perf_counter() - started)
+            used.append(time.thread_time() - busy)
             started = time.perf_counter()
             found = ask(query)
             whole.append(time.perf_counter() - started)
             hits += len(set(found.tolist()) & set(wanted.tolist()))
         answer[name] = {
             "index_ms": middle(alone),
+            "index_cpu_ms": middle(used),
             "with_rerank_ms": middle(whole),
             "recall_at_10": round(hits / (TOP * len(asked)), 4),
         }
@@ -158,7 +161,7 @@ def measure(options: argparse.Namespace) -> None:
     )
     asked = queries["pictures"]
     meanwhile, step = [], 0
-    started = time.perf_counter()
+    started, busy = time.perf_counter(), time.process_time()
     rebuild.start()
     while rebuild.is_alive():
         began = time.perf_counter()
@@ -167,6 +170,7 @@ def measure(options: argparse.Namespace) -> None:
         step += 1
         time.sleep(0.02)
     answer["rebuild_s"] = round(time.perf_counter() - started, 2)
+    answer["rebuild_cpu_s"] = round(time.process_time() - busy, 2)
     answer["while_rebuilding_ms"] = middle(meanwhile) if meanwhile else None
     store.close()
     print(json.dumps(answer))
@@ -236,6 +240,47 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def figures(rows: list[dict[str, Any]], vectors: str) -> list[Figure]:
+    """What the targets are about: a million, and ten million measured or computed from five."""
+    found = []
+    for row in rows:
+        if row["count"] not in (1_000_000, 5_000_000, 10_000_000):
+            continue
+        times = 2 if row["count"] == 5_000_000 else 1
+        count = row["count"] * times
+        note = "computed from 5,000,000" if times == 2 else ""
+        large = count > 1_000_000
+        what = f"index alone, {count:,} x {row['dim']}, {vectors}"
+        asked, clock = row["pictures"], row["pictures"]["index_ms"]["median"]
+        used = asked["index_cpu_ms"]["median"]
+        found += [
+            Figure(f"{what}: time", clock * times, "ms", 120.0 if large else 15.0, note=note),
+            Figure(f"{what}: processor time", used * times, "ms", 0.0, note=note),
+            Figure(
+                f"{what}: memory",
+                row["memory_mb"] * times,
+                "MB",
+                1200.0 if large else 150.0,
+                note=note,
+            ),
+        ]
+        for name in ("pictures", "texts", "aimless"):
+            if name in row:
+                label = (
+                    "recall at 10" if name == "pictures" else f"recall at 10, {name} as questions"
+                )
+                found.append(Figure(f"{what}: {label}", row[name]["recall_at_10"], "", 0.99, False))
+        if count == 1_000_000:
+            made = f"index made anew from the library, {count:,}, {vectors}"
+            found.append(Figure(made, row["rebuild_s"], "s", 20.0))
+            found.append(
+                Figure(
+                    f"{made}: processor time, questions included", row["rebuild_cpu_s"], "s", 0.0
+                )
+            )
+    return found
+
+
 def plot(rows: list[dict[str, Any]], path: str) -> None:
     """Memory, query, start and rebuild over the number of vectors, on logarithmic axes."""
     try:
@@ -288,6 +333,7 @@ def main() -> None:
     if options.task is not None:
         {"fill": fill, "measure": measure, "baseline": baseline}[options.task](options)
         return
+    before = machine()
     work = tempfile.mkdtemp(prefix="imgq-search-scale-", dir=options.work)
     rows = []
     try:
@@ -312,11 +358,15 @@ def main() -> None:
     if options.plot:
         plot(rows, options.plot)
     if options.json:
-        machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+        vectors = "clusters" if options.photos is None else "jittered pictures"
+        told = {
+            "machine": {**before, "load_after": [round(value, 1) for value in os.getloadavg()]},
+            "figures": [{**asdict(f), "holds": f.holds} for f in figures(rows, vectors)],
+            "rows": rows,
+        }
         with open(options.json, "w") as stream:
-            json.dump(
-                {"machine": machine, "faiss": faiss.__version__, "rows": rows}, stream, indent=1
-            )
+            json.dump(told, stream, indent=1)
+            stream.write("\n")
 
 
 if __name__ == "__main__":

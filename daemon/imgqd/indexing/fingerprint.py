@@ -75,8 +75,8 @@ def _jpeg(data: bytes, orientation: int) -> bytes:
             digest.update(view[at:end])
         at = end
     # In scans FF D9 stands for nothing but the end; a second picture or a video may follow it.
-    end = _END.search(data, at)
-    digest.update(view[at:] if end is None else view[at : end.start()])
+    mark = _END.search(data, at)
+    digest.update(view[at:] if mark is None else view[at : mark.start()])
     return digest.digest()
 
 
