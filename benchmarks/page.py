@@ -22,7 +22,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from common import Figure, Running, busy, machine, middle, model_of, parser, report
+from common import Figure, Running, busy, cpu_seconds, machine, middle, model_of, parser, report
 from imgqd.web.pages import Pages
 from library import library
 
@@ -76,12 +76,13 @@ SCROLL = """async ([speed, seconds]) => {
   const begin = last;
   while (last - begin < seconds * 1000) {
     const now = await new Promise(requestAnimationFrame);
+    // What the frame before has left is what was on the screen.
+    const seen = document.elementFromPoint(innerWidth / 2, innerHeight * 0.7);
+    if (!seen?.closest(".cell")) blank += 1;
     frames.push(now - last);
     y += speed * (now - last);
     last = now;
     window.scrollTo(0, y);
-    const seen = document.elementFromPoint(innerWidth / 2, innerHeight * 0.7);
-    if (!seen?.closest(".cell")) blank += 1;
   }
   return { frames, blank, long: [...window.long], pixels: y,
     elements: document.querySelectorAll("*").length };
@@ -112,7 +113,7 @@ def main() -> None:
             details["browser"] = browser.version
             state, url = enter(browser, running)
             figures = [
-                *starts(args, browser, state, url, details),
+                *starts(args, running, browser, state, url, details),
                 *scrolling(args, browser, state, url, details),
             ]
             browser.close()
@@ -179,8 +180,23 @@ def opened(
     return page, times
 
 
+def settled(running: Running) -> None:
+    """Waits until the daemon has done with what the page before asked for last."""
+    used = cpu_seconds(running.pid)
+    while True:
+        time.sleep(0.15)
+        before, used = used, cpu_seconds(running.pid)
+        if used - before < 0.015:
+            return
+
+
 def starts(
-    args: argparse.Namespace, browser: Browser, state: Any, url: str, details: dict[str, Any]
+    args: argparse.Namespace,
+    running: Running,
+    browser: Browser,
+    state: Any,
+    url: str,
+    details: dict[str, Any],
 ) -> list[Figure]:
     """The page opened again and again: all pictures, an answer to words, and from a warm cache."""
     asked: dict[str, list[dict[str, float]]] = {"all": [], "words": [], "again": []}
@@ -189,6 +205,7 @@ def starts(
     for _ in range(args.starts):
         for name, address in (("all", url), ("words", f"{url}?q=a+cat"), ("again", url)):
             context = kept if name == "again" else None
+            settled(running)
             page, times = opened(browser, state, address, context=context)
             asked[name].append(times)
             (page if name == "again" else page.context).close()
