@@ -51,7 +51,7 @@ class Operations(Asking, Showing, Describing, Telling):
             on_stale=daemon.store.enqueue,
             cache_dir=daemon.locations.index,
         )
-        self._grid = Grid(daemon.store, lambda: daemon.events.publish("alike"))
+        self._grid = Grid(daemon.store, lambda: daemon.events.publish("alike"), self._searcher.gone)
         self._thumbnails = Thumbnails(
             daemon.store,
             daemon.locations.thumbs,

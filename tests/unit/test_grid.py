@@ -8,6 +8,7 @@ import json
 import os
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from imgqd.records import PLACEHOLDER_BYTES, UNKNOWN_PLACEHOLDER
 from imgqd.search.filters import Filters, parse_filters
 from imgqd.search.grid import Cells, Grid
 from imgqd.search.query import Query, parse_request
-from tests.unit.gallery import Gallery, ids_of, unit
+from tests.unit.gallery import Gallery, ids_of, unit, wait_for
 from tests.unit.test_query_filters import made, passes, some_filters
 
 T = 1_700_000_000.0
@@ -151,6 +152,20 @@ def test_changes_are_seen_at_once(gallery: Gallery) -> None:
     assert (found["ids"], found["generation"]) == ([number], gallery.store.generation)
     gallery.forget("a.jpg")
     assert told(grid.filtered(Filters()))["ids"] == []
+
+
+def test_what_was_deleted_a_moment_ago_is_not_shown(gallery: Gallery) -> None:
+    stale: list[bytes] = []
+    searcher = gallery.searcher(on_stale=stale.extend)
+    grid = Grid(gallery.store, gone=searcher.gone)
+    first, second = gallery.add("a.jpg", unit(1)[0]), gallery.add("b.jpg", unit(1, 1)[0])
+    assert sorted(told(grid.filtered(Filters()))["ids"]) == [first, second]
+    os.unlink(gallery.path("a.jpg"))
+    answer = told(grid.filtered(Filters()))
+    assert (answer["ids"], answer["total"]) == ([second], 1)
+    ranked = told(grid.ranked(np.array([first, second]), [0.9, 0.8], [None, None]))
+    assert (ranked["ids"], ranked["scores"]) == ([second], [0.8])
+    wait_for(lambda: gallery.path("a.jpg") in stale)
 
 
 def test_a_drive_that_is_away_is_left_out(gallery: Gallery) -> None:

@@ -25,6 +25,8 @@ from imgqd.search.filters import EARTH_KM, Filters, Place
 from imgqd.search.near import Neighbours, leaders
 
 QUARTER_S = 900.0
+# What a window shows at first; the rest is what the library knows, which follows the disk.
+SEEN = 100
 BATCH = 500
 
 
@@ -76,9 +78,16 @@ class Cells:
 class Grid:
     """The grid over one library. Thread-safe."""
 
-    def __init__(self, store: Store, on_more: Callable[[], object] = lambda: None) -> None:
-        """`on_more` is called when more is known of what looks alike than was answered."""
+    def __init__(
+        self,
+        store: Store,
+        on_more: Callable[[], object] = lambda: None,
+        gone: Callable[[Sequence[int]], Ids] | None = None,
+    ) -> None:
+        """`on_more` is called when more is known of what looks alike than was answered; `gone` tells
+        which ids are not on disk any more."""
         self._store = store
+        self._gone = gone
         self.neighbours = Neighbours(store, on_more)
         self._lock = threading.Lock()
         self._columns: Columns | None = None
@@ -110,6 +119,7 @@ class Grid:
             places = places[_folded(columns, places)]
         if sort == "oldest":
             places = places[::-1]
+        places = places[self._there(columns.ids[places])]
         total = len(places)
         behind: dict[int, list[int]] = {}
         if alike is not None:
@@ -136,6 +146,8 @@ class Grid:
         if stacked and columns.shots:
             unfolded = _folded(columns, places)
             kept, places = kept[unfolded], places[unfolded]
+        on_disk = self._there(columns.ids[places])
+        kept, places = kept[on_disk], places[on_disk]
         total = len(places)
         behind: dict[int, list[int]] = {}
         if alike is not None:
@@ -154,6 +166,12 @@ class Grid:
             stacked,
             behind,
         )
+
+    def _there(self, ids: Ids) -> Mask:
+        """Which are left when the first ones have been looked for on disk."""
+        if self._gone is None or not len(ids):
+            return np.ones(len(ids), dtype=bool)
+        return ~among(ids, self._gone(ids[:SEEN].tolist()))
 
     def _leaders(self, ids: Ids, model_id: int) -> Ids:
         """As near.leaders; who has no vector stands for itself."""

@@ -272,15 +272,21 @@ class Searcher:
         self._refiner.warm(self._towers(serving))
 
     def pictures(self, ids: Sequence[int]) -> list[Hit]:
-        """Pictures as hits without a score, in the order of `ids`; those that are not on disk are
-        left out."""
+        """Those of `ids` that are on disk, in their order, as hits without a score."""
+        return [
+            replace(hit, stack=stack_of(self._store, hit.picture, hit.path, hit.modified))
+            for hit in self._on_disk(ids)
+        ]
+
+    def gone(self, ids: Sequence[int]) -> Ids:
+        """Those of `ids` that are not on disk any more."""
+        return np.setdiff1d(ids, [hit.picture.id for hit in self._on_disk(ids)])
+
+    def _on_disk(self, ids: Sequence[int]) -> list[Hit]:
         collector = self._collector(Filters(), len(ids), 0, None)
         collector.take([(np.asarray(ids, dtype=np.int64), np.full(len(ids), np.nan))])
         self._report(collector)
-        return [
-            replace(hit, stack=stack_of(self._store, hit.picture, hit.path, hit.modified))
-            for hit in collector.hits()
-        ]
+        return collector.hits()
 
     def _collector(
         self, filters: Filters, top: int, offset: int, least: float | None, stacked: bool = False
