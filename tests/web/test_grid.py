@@ -100,7 +100,7 @@ def test_an_answer_to_words_shows_scores(visit: Visit) -> None:
     first.hover()
     expect(first.locator(".score")).to_be_visible()
     expect(first.locator(".score .number")).to_have_text(re.compile(r"0\.\d{3}"))
-    expect(first.locator(".stack-badge")).to_have_text("2")
+    expect(first.locator(".stack-badge")).to_have_text("+1")
 
 
 def test_with_keys_only_from_the_box_to_a_picture_and_back(visit: Visit) -> None:
