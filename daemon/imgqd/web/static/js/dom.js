@@ -113,7 +113,7 @@ export function announce(text) {
  */
 export function cover(name, yes) {
   const root = document.documentElement;
-  if (yes && !root.matches(".covered, .sheet, .modal")) root.style.setProperty("--gutter", `${window.innerWidth - root.clientWidth}px`);
+  if (yes && !root.matches(".covered, .sheet, .modal")) root.style.setProperty("--gutter", `${window.innerWidth - root.getBoundingClientRect().width}px`);
   root.classList.toggle(name, yes);
 }
 
