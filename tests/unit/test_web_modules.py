@@ -1,4 +1,4 @@
-"""The page's modules that need no browser, tested by node where there is one."""
+"""The page's modules that need no browser, tested by node."""
 
 from __future__ import annotations
 
@@ -12,24 +12,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TESTS = sorted((ROOT / "tests/web/unit").glob("*.test.mjs"))
 SCRIPTS = sorted((ROOT / "daemon/imgqd/web/static/js").rglob("*.js"))
-# Set where a node has to be there: what would be skipped then fails.
-NEEDED = "IMGQ_TEST_NEEDS_BROWSER"
 
 
 @pytest.fixture(scope="module")
 def node() -> str:
-    """Node, of a version that has a test runner."""
-    program = shutil.which("node")
-    if program is not None:
-        version = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, check=True, timeout=60
-        ).stdout
-        if int(version.lstrip("v").split(".")[0]) >= 20:
-            return program
-    said = "no node of version 20 or later is installed"
-    if os.environ.get(NEEDED):
-        pytest.fail(f"{said}, and {NEEDED} is set")
-    pytest.skip(said)
+    """The node that Playwright brings: there wherever the tests' packages are."""
+    playwright = pytest.importorskip("playwright", reason="Playwright is not installed here")
+    found = shutil.which("node", path=os.path.join(os.path.dirname(playwright.__file__), "driver"))
+    assert found is not None
+    return found
 
 
 def test_modules_do_what_their_tests_say(node: str) -> None:
