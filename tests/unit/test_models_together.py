@@ -108,15 +108,32 @@ def test_a_caller_who_has_gone_away_leaves_the_batch() -> None:
     assert worker.answer("here") == [8]
 
 
-def test_a_batch_that_fails_fails_its_callers_and_no_others() -> None:
-    worker = Worker(most=2, share=1)
+def test_what_fails_fails_its_caller_and_no_others() -> None:
+    worker = Worker(most=3, share=1)
     worker.start("bad", [13])
     worker.start("beside it", [1])
+    worker.start("partly", [3, 13, 4])
     worker.start("later", [2])
     worker.finish()
     assert isinstance(worker.results["bad"], ModelError)
-    assert isinstance(worker.results["beside it"], ModelError)
+    assert isinstance(worker.results["partly"], ModelError)
+    assert worker.answer("beside it") == [1]
     assert worker.answer("later") == [2]
+
+
+class Panic(BaseException):
+    """As what compiled code raises when it gives up."""
+
+
+def test_nobody_waits_on_after_a_panic() -> None:
+    def run(items: list[int]) -> Vectors:
+        raise Panic
+
+    together: Together[int] = Together(run, most=4, share=2)
+    for _ in range(2):
+        with pytest.raises(Panic):
+            together([1, 2, 3])
+    assert not together._calls
 
 
 def test_one_caller_alone_runs_at_once_on_its_own_thread() -> None:

@@ -65,8 +65,8 @@ class Together(Generic[Item]):
         self._running = False
 
     def __call__(self, items: Sequence[Item]) -> Vectors:
-        """(n, dim) for `items`, at least one. Raises what `run` raises, and UnavailableError for a
-        caller who has gone away."""
+        """(n, dim) for `items`, at least one. Raises what `run` raises for them, and
+        UnavailableError for a caller who has gone away."""
         call = _Call(items, self._gone)
         with self._condition:
             self._calls.append(call)
@@ -78,12 +78,12 @@ class Together(Generic[Item]):
                 batch = self._next()
                 self._condition.release()
                 try:
-                    done, error = self._done(batch)
+                    done = self._done(batch)
                 finally:
                     self._condition.acquire()
                     self._running = False
                     self._condition.notify_all()
-                self._give(batch, done, error)
+                self._give(batch, done)
         if call.error is not None:
             raise call.error
         return np.concatenate(call.parts)
@@ -106,29 +106,33 @@ class Together(Generic[Item]):
         self._calls = [call for call in self._calls if call.left]
         return batch
 
-    def _done(
-        self, batch: list[tuple[_Call[Item], list[Item]]]
-    ) -> tuple[Vectors | None, BaseException | None]:
-        items = [item for _, taken in batch for item in taken]
+    def _done(self, batch: list[tuple[_Call[Item], list[Item]]]) -> list[Vectors | BaseException]:
+        """What each part of the batch has become. Where all of it fails, each is run by itself: what
+        is wrong with one caller's items is not the others'."""
+        if not batch:
+            return []
         try:
-            return (self._run(items) if items else None), None
-        except Exception as error:  # it is every caller's, whoever ran the batch
-            return None, error
+            done = self._run([item for _, taken in batch for item in taken])
+        except BaseException as error:  # a panic in compiled code is no Exception
+            if len(batch) < 2:
+                return [error]
+            return [result for part in batch for result in self._done([part])]
+        ends = np.cumsum([len(taken) for _, taken in batch])
+        return [
+            done[end - len(taken) : end]
+            for (_, taken), end in zip(batch, ends.tolist(), strict=True)
+        ]
 
     def _give(
         self,
         batch: list[tuple[_Call[Item], list[Item]]],
-        done: Vectors | None,
-        error: BaseException | None,
+        done: list[Vectors | BaseException],
     ) -> None:
-        start = 0
-        for call, taken in batch:
-            if done is None:
-                call.error = error
+        for (call, taken), result in zip(batch, done, strict=True):
+            if isinstance(result, BaseException):
+                call.error = call.error or result
                 call.left.clear()
                 continue
-            call.parts.append(done[start : start + len(taken)])
+            call.parts.append(result)
             call.missing -= len(taken)
-            start += len(taken)
-        if error is not None:
-            self._calls = [call for call in self._calls if not call.over]
+        self._calls = [call for call in self._calls if not call.over]
