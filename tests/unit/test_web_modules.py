@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from imgqd.api.events import KINDS
 
 ROOT = Path(__file__).parents[2]
 TESTS = sorted((ROOT / "tests/web/unit").glob("*.test.mjs"))
@@ -35,3 +38,10 @@ def test_every_script_can_be_read(node: str) -> None:
     for script in SCRIPTS:
         read = subprocess.run([node, "--check", script], capture_output=True, text=True, timeout=60)
         assert read.returncode == 0, read.stderr
+
+
+def test_the_page_hears_of_every_kind_of_event() -> None:
+    script = (ROOT / "daemon/imgqd/web/static/js/api.js").read_text()
+    listed = re.search(r"const KINDS = \[(.*?)\]", script, re.DOTALL)
+    assert listed is not None
+    assert set(re.findall(r'"([^"]+)"', listed[1])) == set(KINDS)

@@ -88,7 +88,7 @@ export function thumbnailVersion(now) {
 /** Where a picture's small version is. @param {number} id @param {64|128|256|512|1024|2048} side */
 export const thumbnail = (id, side) => `/v1/pictures/${id}/thumbnail?side=${side}${version ? `&v=${encodeURIComponent(version)}` : ""}`;
 
-const KINDS = ["progress", "picture-added", "picture-changed", "picture-removed", "folder", "model", "problem", "missed", "stopping"];
+const KINDS = ["progress", "picture-added", "picture-changed", "picture-removed", "folder", "model", "alike", "problem", "missed", "stopping"];
 const REOPEN_MS = 4000;
 /** @type {Map<string, Set<(data: any) => void>>} */
 const listeners = new Map();

@@ -62,7 +62,8 @@ export async function ask(state, { whole = false, remember = "", quiet = false }
     hint(null);
   } catch (error) {
     if (aborted(error) || mine.signal.aborted) return;
-    if (quiet) again = window.setTimeout(() => void ask(address.read(), { whole, quiet }), AGAIN_MS);
+    // What makes no sense now makes none in two seconds either.
+    if (quiet && /** @type {any} */ (error).status !== 400) again = window.setTimeout(() => void ask(address.read(), { whole, quiet }), AGAIN_MS);
     else fail(/** @type {any} */ (error), state);
   }
 }
