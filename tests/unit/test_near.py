@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgqd.records import Vectors
+from imgqd.records import Ids, Vectors
 from imgqd.search import near
 from imgqd.search.filters import Filters, parse_filters
 from imgqd.search.grid import Cells, Grid
@@ -279,6 +280,54 @@ def test_many_are_compared_off_to_the_side_and_that_is_told(
     # Nothing is new: nothing is done and nothing told.
     assert told(grid.filtered(Filters(), alike=gallery.model_id))["ids"] == shots[:1]
     assert more == [1]
+
+
+def test_what_fails_off_to_the_side_is_tried_again(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(near, "AT_ONCE", 1)
+    shots = burst(gallery, 4, at=T, seed=1)
+    more: list[int] = []
+    grid = Grid(gallery.store, lambda: more.append(1))
+    failed = threading.Event()
+
+    def fails(*_: object) -> None:
+        failed.set()
+        raise ValueError("vectors of another length")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(gallery.store, "vectors", fails)
+        grid.filtered(Filters(), alike=gallery.model_id)
+        assert failed.wait(30)
+        wait_until(lambda: not grid.neighbours._working, every=0.01)
+    grid.filtered(Filters(), alike=gallery.model_id)
+    wait_until(lambda: more == [1], every=0.01)
+    assert told(grid.filtered(Filters(), alike=gallery.model_id))["ids"] == shots[:1]
+
+
+def test_a_model_that_is_asked_for_meanwhile_is_next(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(near, "AT_ONCE", 1)
+    shots = burst(gallery, 4, at=T, seed=1)
+    other = gallery.store.model_id("other", "other", 32)
+    gallery.store.put_vectors(other, shots, unit(4, 60))
+    more: list[int] = []
+    grid = Grid(gallery.store, lambda: more.append(1))
+    begun, go_on, vectors = threading.Event(), threading.Event(), gallery.store.vectors
+
+    def slow(model_id: int, ids: Ids) -> tuple[Ids, Vectors]:
+        begun.set()
+        assert go_on.wait(30)
+        return vectors(model_id, ids)
+
+    monkeypatch.setattr(gallery.store, "vectors", slow)
+    grid.filtered(Filters(), alike=other)
+    assert begun.wait(30)
+    grid.filtered(Filters(), alike=gallery.model_id)
+    go_on.set()
+    wait_until(lambda: more == [1], every=0.01)
+    assert told(grid.filtered(Filters(), alike=gallery.model_id))["ids"] == shots[:1]
 
 
 def test_of_another_model_everything_is_compared_anew(gallery: Gallery) -> None:

@@ -112,7 +112,8 @@ class Neighbours:
         # The order that was compared; -1 where there was no vector.
         self._order: Ids = np.zeros(0, dtype=np.int64)
         self._generation = -1
-        self._wanted: Columns | None = None
+        # What was asked for meanwhile, and of which model.
+        self._wanted: tuple[Columns, int] | None = None
         self._working = False
         self._closed = False
 
@@ -127,7 +128,7 @@ class Neighbours:
             if known.model_id == model_id and self._generation >= columns.generation:
                 return known
             if self._working:
-                self._wanted = columns
+                self._wanted = columns, model_id
                 return known if known.model_id == model_id else Links(model_id)
             before = self._order if known.model_id == model_id else self._order[:0]
             if len(columns.ids) <= SMALL and _new(columns.ids, before) <= AT_ONCE:
@@ -140,11 +141,11 @@ class Neighbours:
         return known if known.model_id == model_id else Links(model_id)
 
     def _work(self, columns: Columns, model_id: int) -> None:
-        if sys.platform == "linux":
-            # Of this thread only; whoever asks goes first.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         told = self._links
         try:
+            if sys.platform == "linux":
+                # Of this thread only; whoever asks goes first.
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
             while True:
                 known = self._links
                 before = self._order if known.model_id == model_id else self._order[:0]
@@ -155,15 +156,17 @@ class Neighbours:
                     if wanted is None or self._closed:
                         self._working = False
                         break
-                    columns = wanted
+                    columns, model_id = wanted
             same = told.model_id == model_id and np.array_equal(told.pairs, now.pairs)
             if not same and not self._closed:
                 self._on_more()
-        except (apsw.Error, ImgqError) as error:
+        except Exception as error:  # the thread has no caller; the next question tries again
             with self._lock:
-                self._working = False
+                self._working, self._wanted = False, None
             if not self._closed:
-                log.warning("neighbours could not be compared", error=str(error))
+                foreseen = isinstance(error, apsw.Error | ImgqError)
+                tell = log.warning if foreseen else log.exception
+                tell("neighbours could not be compared", error=str(error))
 
     def _keep(self, columns: Columns, model_id: int, pairs: Ids, order: Ids) -> Links:
         self._links = Links(model_id, pairs)
