@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgqd.records import PLACEHOLDER_BYTES, UNKNOWN_PLACEHOLDER
+from imgqd.records import PLACEHOLDER_BYTES, UNKNOWN_PLACEHOLDER, Ids
 from imgqd.search.filters import Filters, parse_filters
 from imgqd.search.grid import Cells, Grid
 from imgqd.search.query import Query, parse_request
@@ -166,6 +167,25 @@ def test_what_was_deleted_a_moment_ago_is_not_shown(gallery: Gallery) -> None:
     ranked = told(grid.ranked(np.array([first, second]), [0.9, 0.8], [None, None]))
     assert (ranked["ids"], ranked["scores"]) == ([second], [0.8])
     wait_for(lambda: gallery.path("a.jpg") in stale)
+
+
+@pytest.mark.parametrize("sort", ["best", "newest", "oldest"])
+def test_what_is_shown_first_is_looked_for_in_every_order(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, sort: str
+) -> None:
+    monkeypatch.setattr("imgqd.search.grid.SEEN", 1)
+    ids = [gallery.add(f"{n}.jpg", unit(1, n)[0], taken=T + n) for n in (1, 3, 0, 2)]
+    asked_for: list[int] = []
+
+    def gone(some: Sequence[int]) -> Ids:
+        asked_for.extend(some)
+        return np.asarray(some, dtype=np.int64)
+
+    grid = Grid(gallery.store, gone=gone)
+    cells = grid.ranked(np.asarray(ids), [0.9, 0.8, 0.7, 0.6], [None] * 4, sort=sort)
+    first = {"best": ids[0], "newest": ids[1], "oldest": ids[2]}[sort]
+    assert asked_for == [first]
+    assert first not in told(cells)["ids"] and cells.total == 3
 
 
 def test_a_drive_that_is_away_is_left_out(gallery: Gallery) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ from imgqd.search.stacks import LEADING, SAME_MODIFIED_S, SAME_TAKEN_S
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
+
+BATCH = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +61,23 @@ def read_columns(store: Store) -> Columns:
     """The columns as the library is now."""
     # Before the rows: what is committed meanwhile makes it older than it is, never newer.
     generation = store.generation
-    rows = list(
-        store.read(
-            "SELECT id, taken, taken_offset, latitude, longitude, width, height, placeholder"
-            " FROM pictures WHERE orphaned IS NULL"
-        )
+    rows = store.read(
+        "SELECT id, taken, taken_offset, latitude, longitude, width, height, placeholder"
+        " FROM pictures WHERE orphaned IS NULL"
     )
-    parts: list[tuple[Any, ...]] = list(zip(*rows, strict=True)) or [()] * 8
-    ids = np.asarray(parts[0], dtype=np.int64)
-    # None becomes nan.
-    times, offsets, latitudes, longitudes = (np.asarray(p, dtype=np.float64) for p in parts[1:5])
-    sides = np.asarray(parts[5:7], dtype=np.float64)
+    # In batches: as rows a million pictures would take half a gigabyte for a moment.
+    numbers: list[Floats] = [np.zeros((7, 0))]
+    placed: list[Bytes] = [np.zeros((0, PLACEHOLDER_BYTES), dtype=np.uint8)]
+    while batch := list(islice(rows, BATCH)):
+        *columns, cells = zip(*batch, strict=True)
+        # None becomes nan; ids stay exact below 2**53.
+        numbers.append(np.asarray(columns, dtype=np.float64))
+        placed.append(_placeholders(cells))
+    found = np.concatenate(numbers, axis=1)
+    times, offsets, latitudes, longitudes = found[1:5]
+    ids, sides = found[0].astype(np.int64), found[5:7]
     ratios = np.maximum(1, np.round(100 * sides[0] / np.maximum(1, sides[1]))).astype(np.int64)
-    known = b"".join(
-        cell if cell is not None and len(cell) == PLACEHOLDER_BYTES else UNKNOWN_PLACEHOLDER
-        for cell in parts[7]
-    )
-    placeholders = np.frombuffer(known, dtype=np.uint8).reshape(len(ids), PLACEHOLDER_BYTES)
+    placeholders = np.concatenate(placed)
     by_file = np.isnan(times)
     if by_file.any():
         _fill_times(store, ids, times)
@@ -96,6 +98,14 @@ def read_columns(store: Store) -> Columns:
         _others(store),
         _shots(store),
     )
+
+
+def _placeholders(cells: tuple[bytes | None, ...]) -> Bytes:
+    known = b"".join(
+        cell if cell is not None and len(cell) == PLACEHOLDER_BYTES else UNKNOWN_PLACEHOLDER
+        for cell in cells
+    )
+    return np.frombuffer(known, dtype=np.uint8).reshape(len(cells), PLACEHOLDER_BYTES)
 
 
 def _fill_times(store: Store, ids: Ids, times: Floats) -> None:

@@ -119,7 +119,7 @@ class Grid:
             places = places[_folded(columns, places)]
         if sort == "oldest":
             places = places[::-1]
-        places = places[self._there(columns.ids[places])]
+        places = places[self._there(columns.ids[places], columns.ids[places])]
         total = len(places)
         behind: dict[int, list[int]] = {}
         if alike is not None:
@@ -146,7 +146,8 @@ class Grid:
         if stacked and columns.shots:
             unfolded = _folded(columns, places)
             kept, places = kept[unfolded], places[unfolded]
-        on_disk = self._there(columns.ids[places])
+        shown = places if sort == "best" else np.sort(places)[:: 1 if sort == "newest" else -1]
+        on_disk = self._there(columns.ids[places], columns.ids[shown])
         kept, places = kept[on_disk], places[on_disk]
         total = len(places)
         behind: dict[int, list[int]] = {}
@@ -167,11 +168,11 @@ class Grid:
             behind,
         )
 
-    def _there(self, ids: Ids) -> Mask:
-        """Which are left when the first ones have been looked for on disk."""
+    def _there(self, ids: Ids, shown: Ids) -> Mask:
+        """Which are left when the first as they are `shown` have been looked for on disk."""
         if self._gone is None or not len(ids):
             return np.ones(len(ids), dtype=bool)
-        return ~among(ids, self._gone(ids[:SEEN].tolist()))
+        return ~among(ids, self._gone(shown[:SEEN].tolist()))
 
     def _leaders(self, ids: Ids, model_id: int) -> Ids:
         """As near.leaders; who has no vector stands for itself."""
