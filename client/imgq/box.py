@@ -51,9 +51,27 @@ def _finish(part: list[_Piece], terms: list[Request]) -> None:
     """The words collected so far become one term."""
     if len(part) == 1:
         terms.append(_term(part[0]))
+    elif any(piece.quoted for piece in part):
+        terms.append(_joined(part))
     elif part:
-        terms.append(text_term(" ".join(piece.text + piece.weight for piece in part), BOX))
+        terms.append(text_term(" ".join(piece.text for piece in part), BOX))
     part.clear()
+
+
+def _joined(part: list[_Piece]) -> Request:
+    """Words of which some are in quotes, where ^ is no weight, as one term."""
+    written, caret = "", -1
+    for piece in part:
+        written += " " if written else ""
+        begins = len(written) + (len(piece.text) if piece.quoted else 0)
+        written += piece.text + piece.weight
+        at = written.rfind("^", begins)
+        caret = at if at >= 0 else caret
+    if caret < 0:
+        return {"text": checked_text(written, BOX)}
+    # A ^ that is left there stands in quotes behind the weight, which makes no sense of it.
+    weight = weighted(f"x^{written[caret + 1 :].replace('^', ' ')}", BOX)[1]
+    return {"text": checked_text(written[:caret], BOX), "weight": weight}
 
 
 def _term(piece: _Piece) -> Request:

@@ -32,6 +32,10 @@ from imgq.errors import UsageError
         ("ID:12^3 at night", [{"text": "at night"}, {"id": 12, "weight": 3.0}]),
         ("-id:7", [{"id": 7, "negative": True}]),
         ('"C^2 + 1"', [{"text": "C^2 + 1"}]),
+        ('b "a^2"', [{"text": "b a^2"}]),
+        ('"a^2" b', [{"text": "a^2 b"}]),
+        ('b "a^2"^3', [{"text": "b a^2", "weight": 3.0}]),
+        ('"a^2" b^3', [{"text": "a^2 b", "weight": 3.0}]),
         ('"id:5"', [{"text": "id:5"}]),
         ('"-5 degrees"', [{"text": "-5 degrees"}]),
         ('6" nail', [{"text": '6" nail'}]),
@@ -50,7 +54,20 @@ def test_what_is_typed_becomes_terms(text: str, terms: list[dict[str, Any]]) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["cat^x", "cat^0", "cat^-1", "^2", "id:x", "id:", '"a"^nan', "-b^"]
+    "text",
+    [
+        "cat^x",
+        "cat^0",
+        "cat^-1",
+        "^2",
+        "id:x",
+        "id:",
+        '"a"^nan',
+        "-b^",
+        '"a"^2 b',
+        'a^2 "b"',
+        'a^2 "b^3"',
+    ],
 )
 def test_what_makes_no_sense_is_said(text: str) -> None:
     with pytest.raises(UsageError, match="the question: "):
