@@ -154,17 +154,20 @@ def test_a_body_that_grows_too_large_is_cut_off(api):
         assert connection.recv(65536).startswith(b"HTTP/1.1 413")
 
 
-def test_bodies_together_hold_no_more_than_their_limit(tmp_path):
+@pytest.mark.parametrize("route", ["search", "facets", "grid"])
+def test_bodies_together_hold_no_more_than_their_limit(tmp_path, route):
     limits = Limits(bodies=1_000_000)
     with running(str(tmp_path), limits=limits) as api, api.connect() as first:
-        first.sendall(b"POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n{")
+        first.sendall(
+            b"POST /v1/%s HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n{" % route.encode()
+        )
         term = {"terms": [{"text": "x"}], "camera": "c"}
         padded = json.dumps(term).encode() + b" " * 500_000
         reply = wait_for(
-            lambda: api.ask("POST", "/v1/search", padded), lambda reply: reply.status != 200
+            lambda: api.ask("POST", f"/v1/{route}", padded), lambda reply: reply.status != 200
         )
         assert (reply.status, reply.code) == (503, "busy")
-        assert api.ask("POST", "/v1/search", term).status == 200
+        assert api.ask("POST", f"/v1/{route}", term).status == 200
 
 
 def test_large_bodies_come_one_at_a_time_and_at_a_bounded_rate():

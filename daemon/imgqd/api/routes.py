@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -108,7 +109,13 @@ class Api:
             *Asking(self.service, self.lanes, self._request).table(),
             *Using(self.service, self.lanes).table(),
             *WebRoutes(
-                self.service, self.lanes, self._request, self._query, self.page, self._listen
+                self.service,
+                self.lanes,
+                self._request,
+                self._query,
+                self._room,
+                self.page,
+                self._listen,
             ).table(),
         ]
 
@@ -169,12 +176,12 @@ class Api:
         return _json(openapi.document())
 
     async def post_facets(self, request: web.Request) -> web.Response:
-        with self.bodies.room(self.bodies.expected(request, SEARCH_BODY)):
+        with self._room(request):
             query = await self._query(request, "FacetsRequest")
             return _json(await self.lanes.search.run(self.service.facets, query))
 
     async def post_search(self, request: web.Request) -> web.Response:
-        with self.bodies.room(self.bodies.expected(request, SEARCH_BODY)):
+        with self._room(request):
             query = await self._query(request)
             lane = self.lanes.sync if query.get("sync") else self.lanes.search
             start = time.perf_counter()
@@ -318,6 +325,10 @@ class Api:
     async def _listen(self, port: int) -> str:
         assert self.listen is not None
         return await self.listen(port)
+
+    def _room(self, request: web.Request) -> AbstractContextManager[None]:
+        """Holds a body that may hold examples, for as long as it is needed."""
+        return self.bodies.room(self.bodies.expected(request, SEARCH_BODY))
 
     async def _query(self, request: web.Request, name: str = "SearchRequest") -> Any:
         query = await self._request(request, name, SEARCH_BODY)

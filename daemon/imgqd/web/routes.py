@@ -4,6 +4,8 @@ what only a person at this machine is given."""
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,14 +38,16 @@ class WebRoutes:
         lanes: Lanes,
         read: Read,
         search: Read,
+        room: Callable[[web.Request], AbstractContextManager[None]],
         page: Page | None,
         listen: Listen,
     ) -> None:
-        """`search` reads a body that may hold examples."""
+        """`search` reads a body that may hold examples, while `room` is held for it."""
         self._service = service
         self._lanes = lanes
         self._read = read
         self._search = search
+        self._room = room
         self._page = page
         self._listen = listen
 
@@ -109,9 +113,10 @@ class WebRoutes:
     # -- pictures
 
     async def post_grid(self, request: web.Request) -> web.Response:
-        wanted = await self._search(request, "GridRequest")
-        lane = self._lanes.sync if wanted.get("sync") else self._lanes.search
-        body = await lane.run(self._service.grid, wanted)
+        with self._room(request):
+            wanted = await self._search(request, "GridRequest")
+            lane = self._lanes.sync if wanted.get("sync") else self._lanes.search
+            body = await lane.run(self._service.grid, wanted)
         return web.Response(
             body=body, content_type="application/json", headers={"Cache-Control": "no-store"}
         )
