@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote_from_bytes
@@ -16,6 +17,8 @@ from imgqd.errors import NotFoundError, UnavailableError, UsageError
 
 MOST_FOLDERS = 2000
 PATIENCE_S = 10.0
+# What a starter of file managers does not say so soon has worked.
+FAILS_WITHIN_S = 1.5
 
 
 def can_reveal(platform: str = sys.platform) -> bool:
@@ -62,18 +65,26 @@ def _commands(path: bytes, platform: str) -> list[Sequence[bytes]]:
 
 def _runs(command: Sequence[bytes]) -> bool:
     try:
-        done = subprocess.run(
+        started = subprocess.Popen(
             [os.fsdecode(word) for word in command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            timeout=PATIENCE_S,
-            check=False,
+            start_new_session=True,
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except OSError:
         return False
+    # Without a desktop environment it becomes the file manager, and lasts as long as that is open.
+    stays = command[0] == b"xdg-open"
+    try:
+        ended = started.wait(FAILS_WITHIN_S if stays else PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        if not stays:
+            started.kill()
+        threading.Thread(target=started.wait, name="file manager", daemon=True).start()
+        return stays
     # Explorer says 1 even when it has done it.
-    return done.returncode == 0 or command[0] == b"explorer"
+    return ended == 0 or command[0] == b"explorer"
 
 
 def browse(path: bytes | None, watched: Iterable[bytes]) -> dict[str, Any]:
