@@ -136,6 +136,25 @@ def test_logging_out_ends_this_session_only(api, browser):
     assert other.ask("GET", "/v1/status").status == 200
 
 
+def test_a_stream_of_events_ends_with_its_session(api, browser):
+    (cookie,) = browser.cookies.items()
+    with socket.create_connection(("127.0.0.1", browser.port), 30) as stream:
+        head = f"Host: 127.0.0.1:{browser.port}\r\nCookie: {'='.join(cookie)}"
+        stream.sendall(f"GET /v1/events HTTP/1.1\r\n{head}\r\n\r\n".encode())
+        seen = b""
+        while b"retry:" not in seen:
+            seen += stream.recv(4096)
+        api.daemon.hub.publish("picture-added", {"id": 1, "path": b"/photos/before.jpg"})
+        while b"before.jpg" not in seen:
+            seen += stream.recv(4096)
+        assert browser.ask("DELETE", "/v1/session").status == 204
+        api.daemon.hub.publish("picture-added", {"id": 2, "path": b"/photos/after.jpg"})
+        rest = b""
+        while part := stream.recv(4096):
+            rest += part
+    assert b"after.jpg" not in rest
+
+
 def test_a_session_and_its_port_outlive_the_daemon(tmp_path):
     home = str(tmp_path)
     with running(home) as api:

@@ -128,11 +128,7 @@ class Api:
         try:
             if not request.raw_path.startswith("/"):
                 raise UsageError("send the path only, not a whole URL")
-            transport = request.transport
-            peer = transport.get_extra_info("socket") if transport is not None else None
-            connection.gate.check(
-                Knock(request.headers, peer, request.method, _route(request), connection.memory)
-            )
+            _check(request)
             return await handler(request)
         except web.HTTPMethodNotAllowed as error:
             allowed = ", ".join(sorted(error.allowed_methods))
@@ -301,12 +297,14 @@ class Api:
             try:
                 while True:
                     done, _ = await asyncio.wait({waiting}, timeout=HEARTBEAT_S)
+                    # Whoever was let in for a session or a token is not, once that has ended.
+                    _check(request)
                     if not done:
                         await response.write(b": still here\n\n")
                         continue
                     await response.write(encode(waiting.result()))
                     waiting = asyncio.ensure_future(anext(events))
-            except StopAsyncIteration:
+            except (StopAsyncIteration, RefusedError):
                 await response.write_eof()
             finally:
                 waiting.cancel()

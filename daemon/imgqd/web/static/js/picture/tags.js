@@ -65,9 +65,9 @@ export function makeTags(told) {
   }
 
   async function add() {
+    if (!picture || !input.value.trim()) return;
     const names = [...new Set(input.value.split(",").map((one) => one.trim()).filter(Boolean))]
       .filter((one) => !picture.tags.includes(one));
-    if (!picture || !input.value.trim()) return;
     const typed = input.value;
     input.value = "";
     if (!names.length) return;
