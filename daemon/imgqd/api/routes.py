@@ -389,3 +389,13 @@ async def _set_headers(request: web.Request, response: web.StreamResponse) -> No
     if request.path.startswith("/v1/"):
         for name, value in API_HEADERS.items():
             response.headers.setdefault(name, value)
+
+
+def _check(request: web.Request) -> None:
+    """Raises RefusedError where the door is closed to whoever asks."""
+    connection, transport = request.protocol, request.transport
+    assert isinstance(connection, GuardedHandler)
+    peer = transport.get_extra_info("socket") if transport is not None else None
+    connection.gate.check(
+        Knock(request.headers, peer, request.method, _route(request), connection.memory)
+    )
