@@ -396,6 +396,5 @@ def _check(request: web.Request) -> None:
     connection, transport = request.protocol, request.transport
     assert isinstance(connection, GuardedHandler)
     peer = transport.get_extra_info("socket") if transport is not None else None
-    connection.gate.check(
-        Knock(request.headers, peer, request.method, _route(request), connection.memory)
-    )
+    headers, memory = request.headers, connection.memory
+    connection.gate.check(Knock(headers, peer, request.method, _route(request), memory))
