@@ -201,7 +201,7 @@ def nobody() -> Iterator[None]:
 
 
 def open_to_all(library: Library) -> None:
-    above = os.path.dirname(library.root)
+    above = library.root
     while len(above) > 1:
         if os.stat(above).st_mode & 0o005 != 0o005:
             os.chmod(above, 0o755)
