@@ -9,7 +9,8 @@ const EVENTS = ["picture-added", "picture-changed", "picture-removed", "problem"
 
 /** @param {() => void} again */
 export function makeStatus(again) {
-  const state = h("section", { class: "card state" });
+  // Until the first answer there is nothing to read or to press.
+  const state = h("section", { class: "card state", hidden: true });
   const notes = h("div", { class: "stack" });
   const figures = h("dl", { class: "figures" });
   const about = h("dl", { class: "pairs" });
@@ -51,6 +52,7 @@ export function makeStatus(again) {
     element,
     /** @param {any} status */
     put(status) {
+      state.hidden = false;
       paused = Boolean(status.paused);
       const text = paused ? (status.paused_by === "battery" ? T.admin.pausedBattery : T.admin.paused) : T.admin.states[status.state];
       // Said again to screen readers only when it has changed.
