@@ -35,6 +35,9 @@ View = Callable[[Image.Image, random.Random], Image.Image]
 CHECKED = 8
 TOLERANCE = (0.002, 0.02)
 """Relative and absolute: what another order of summation may change."""
+FLOOR = 0.03
+"""Some channels are hardly ever active on the pictures that are learnt from. Divided by their
+deviation alone, one that is active on somebody's picture would drown all others there."""
 
 
 @dataclass(frozen=True)
@@ -112,12 +115,15 @@ VIEWS: dict[str, View] = {"whole": whole, "mirrored": mirrored, "rrc": cropped}
 class ImageFeatures:
     """The frozen half of the image tower, in onnxruntime: paths -> (n, IMAGE_FEATURES)."""
 
-    def __init__(self, cache: str) -> None:
+    def __init__(self, cache: str, threads: int) -> None:
         self.cache = cache
+        self.threads = threads
         self.tower, _ = builtin.load_towers("conse")
         graph = builtin_graph.Graph()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(
-            feature_graph(self.tower, graph), providers=["CPUExecutionProvider"]
+            feature_graph(self.tower, graph), options, providers=["CPUExecutionProvider"]
         )
 
     def of(self, paths: list[str], view: str) -> Features:
@@ -134,7 +140,7 @@ class ImageFeatures:
             return np.asarray(made)
 
         parts = []
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(self.threads) as pool:
             for batch in batches(rows, 32):
                 pictures = np.stack(list(pool.map(pixels, batch)))
                 parts.append(self.session.run(None, {"pixels": pictures})[0])
@@ -201,6 +207,6 @@ def batches(rows: list[int], size: int) -> Iterator[list[int]]:
 
 
 def standardising(features: Features) -> tuple[Features, Features]:
-    """Mean and standard deviation of each column."""
-    deviation: Any = features.std(0) + 1e-5
+    """Mean and standard deviation of each column, the latter at least FLOOR."""
+    deviation: Any = np.maximum(features.std(0), FLOOR)
     return features.mean(0), deviation

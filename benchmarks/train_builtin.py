@@ -29,10 +29,10 @@ from builtin_features import Features
 from imgqd.models import builtin
 from imgqd.models.builtin_towers import (
     CROWD,
-    IMAGE_FEATURES,
     POOLED,
     STAGE_CHANNELS,
     TEXT_FEATURES,
+    WIDENED_CHANNELS,
     WIDTH,
     Head,
 )
@@ -46,6 +46,7 @@ class Recipe:
 
     views: tuple[str, ...] = ("whole", "mirrored", "rrc")
     stages: bool = True
+    widened: bool = True
     words: bool = True
     joint: float = 0.8
     picture: float = 0.7
@@ -57,7 +58,7 @@ class Recipe:
     batch: int = 500
     rate: float = 1e-3
     decay: float = 0.05
-    image_dropout: float = 0.6
+    image_dropout: float = 0.7
     text_dropout: float = 0.2
     temperature: float = 0.04
     relations: float = 0.0
@@ -116,18 +117,19 @@ def train(recipe: Recipe, corpus: Corpus, rows: Rows, seed: int) -> Head:
         weight_decay=recipe.decay,
         fused=True,
     )
-    a_pass = len(rows) // recipe.batch
+    size = min(recipe.batch, len(rows))
+    a_pass = len(rows) // size
     steps = recipe.epochs * a_pass
     kept = round(len(columns) * (1 - recipe.image_dropout))
     for step in range(steps):
         if step % a_pass == 0:
             order = chance.permutation(rows)
-        start = step % a_pass * recipe.batch
-        batch = torch.from_numpy(order[start : start + recipe.batch])
-        caption = torch.from_numpy(chance.integers(0, corpus.captions, recipe.batch))
+        start = step % a_pass * size
+        batch = torch.from_numpy(order[start : start + size])
+        caption = torch.from_numpy(chance.integers(0, corpus.captions, size))
         words = texts[batch, caption]
         if chance.random() < recipe.mixing:
-            other = torch.from_numpy(chance.integers(0, corpus.captions, recipe.batch))
+            other = torch.from_numpy(chance.integers(0, corpus.captions, size))
             words = (words + texts[batch, other]) / 2
         view = int(chance.integers(len(views)))
         # Dropout of whole columns for a batch: as good as one for each picture, at half the cost.
@@ -161,10 +163,9 @@ def train(recipe: Recipe, corpus: Corpus, rows: Rows, seed: int) -> Head:
 
 
 def image_columns(recipe: Recipe) -> Rows:
-    every = np.arange(IMAGE_FEATURES)
-    if recipe.stages:
-        return every
-    return every[(every < POOLED) | (every >= POOLED + STAGE_CHANNELS)]
+    sizes = (POOLED, STAGE_CHANNELS, WIDENED_CHANNELS, WIDTH)
+    kept = (True, recipe.stages, recipe.widened, True)
+    return np.flatnonzero(np.repeat(kept, sizes))
 
 
 def contrast(scores: Tensor, meaning: Tensor, relations: float) -> Tensor:
@@ -228,7 +229,7 @@ def crowd(head: Head, corpus: Corpus, rows: Rows) -> None:
             sums = torch.zeros_like(centres).index_add_(0, nearest, points)
             empty = sums.norm(dim=1, keepdim=True) == 0
             centres = functional.normalize(torch.where(empty, centres, sums), dim=1)
-        head.crowd.copy_(centres)
+        head.crowd = centres
         pictures = torch.from_numpy(corpus.views["whole"][rows])
         close = head.closeness(functional.normalize(head.image(pictures), dim=1))
         head.usual.copy_(close.mean())
@@ -298,11 +299,15 @@ CHOICES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("pictures whole only", {"views": ("whole",)}),
     ("pictures whole and mirrored", {"views": ("whole", "mirrored")}),
     ("without the earlier stages", {"stages": False}),
+    ("without the insides of the last blocks", {"widened": False}),
+    ("the same, less dropout: 0.6 and 0.2", {"widened": False, "image_dropout": 0.6}),
     ("without MiniLM's middle layer", {"words": False}),
     ("without ConSE in the loss", {"joint": 0.0}),
     ("relations of MiniLM, 0.3 of the target", {"relations": 0.3}),
     ("two captions mixed in half of the batches", {"mixing": 0.5}),
-    ("more dropout: 0.75 and 0.4", {"image_dropout": 0.75, "text_dropout": 0.4}),
+    ("less dropout: 0.6 and 0.2", {"image_dropout": 0.6}),
+    ("more dropout: 0.8 and 0.2", {"image_dropout": 0.8}),
+    ("more dropout: 0.7 and 0.4", {"text_dropout": 0.4}),
     ("half of the passes", {"epochs": Recipe.epochs // 2}),
     ("256 dimensions", {"dim": 256}),
 )
@@ -315,14 +320,17 @@ def main() -> None:
     parser.add_argument("--cache", required=True, help="where features are kept")
     parser.add_argument("--out", default=os.path.join(builtin.DATA, "head.safetensors"))
     parser.add_argument("--heads", type=int, default=Recipe.heads, help="how many are averaged")
+    parser.add_argument("--passes", type=int, default=Recipe.epochs, help="over all pictures")
+    parser.add_argument("--apart", type=int, default=1000, help="how many pictures are kept apart")
     parser.add_argument("--choices", action="store_true", help="measure every choice and stop")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     began = time.monotonic()
-    recipe = Recipe(heads=given.heads)
+    recipe = Recipe(heads=given.heads, epochs=given.passes)
     data = source.read_captioned(given.folders)
-    pictures, texts = source.ImageFeatures(given.cache), source.TextFeatures(given.cache)
+    pictures = source.ImageFeatures(given.cache, given.threads)
+    texts = source.TextFeatures(given.cache)
     flat = texts.of([caption for captions in data.captions for caption in captions])
     corpus = Corpus(
         {view: pictures.of(data.paths, view) for view in source.VIEWS},
@@ -338,7 +346,8 @@ def main() -> None:
     # A part that nothing is tuned on, chosen by name alone.
     names = [os.path.basename(path).encode() for path in data.paths]
     by_hash = sorted(rest.tolist(), key=lambda row: hashlib.sha256(names[row]).digest())
-    apart, learning = np.sort(by_hash[:1000]), np.sort(by_hash[1000:])
+    apart, learning = np.sort(by_hash[: given.apart]), np.sort(by_hash[given.apart :])
+    print(f"features in {time.monotonic() - began:.0f} s, those that are cached too")
     print(
         f"torch {torch.__version__}, numpy {np.__version__}; {len(learning)} pictures to learn "
         f"from, {len(tuning)} to tune on, {len(apart)} kept apart\n"
@@ -364,6 +373,11 @@ def main() -> None:
     balanced(head, recipe.scene, recipe.thing)
     measure.captions("captions of the part kept apart", head, apart)
     measure.captions("ConSE alone", None, apart)
+    measure.names("the other half of the photographs", head, slice(1, None, 2))
+    more = np.sort(np.concatenate([learning, tuning]))
+    head = trained(recipe, corpus, more)
+    print(f"the same, learnt from {len(more)}: the tuning part too, now that all choices are made")
+    measure.captions("captions of the part kept apart", head, apart)
     measure.names("the other half of the photographs", head, slice(1, None, 2))
     shipped = trained(recipe, corpus, np.arange(len(data.paths)))
     print("the head that ships, learnt from every captioned picture")

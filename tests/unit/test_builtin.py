@@ -86,7 +86,7 @@ def test_torch_on_a_gpu_would_load_the_same_towers(artifact):
     tower = builtin.load_torch(artifact.path, manifest, "image")
     with torch.inference_mode():
         vectors = tower(torch.from_numpy(pixels)).numpy()
-    np.testing.assert_allclose(vectors, run(artifact, "image.onnx", pixels), atol=1e-4)
+    np.testing.assert_allclose(vectors, run(artifact, "image.onnx", pixels), atol=1e-5)
 
 
 def test_minilm_equals_transformers():

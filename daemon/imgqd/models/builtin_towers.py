@@ -29,8 +29,11 @@ MIDDLE = 4
 STAGES = (1, 2, 3, 4, 5)
 """EfficientNet stages whose channels the head reads, each as mean and maximum over the picture."""
 STAGE_CHANNELS = 2 * (24 + 48 + 88 + 120 + 208)
+WIDENED = (5, 6)
+"""Stages whose last block's inner channels the head reads too, as means: six times as many."""
+WIDENED_CHANNELS = 1248 + 1248
 POOLED = 1280
-IMAGE_FEATURES = POOLED + STAGE_CHANNELS + WIDTH
+IMAGE_FEATURES = POOLED + STAGE_CHANNELS + WIDENED_CHANNELS + WIDTH
 TEXT_FEATURES = 3 * WIDTH
 CROWD = 512
 NEIGHBOURS = 5
@@ -245,17 +248,22 @@ class ImageTower(nn.Module):
 
     def features(self, pixels: Tensor) -> Tensor:
         """What the head reads of a picture, (n, IMAGE_FEATURES): the pooled features, mean and
-        maximum of earlier stages, the ConSE vector."""
+        maximum of earlier stages, means inside the last blocks, the ConSE vector."""
         net: Any = self.backbone
         hidden = net.bn1(net.conv_stem((pixels.permute(0, 3, 1, 2).float() - MEAN) / STD))
-        stages = []
+        stages, widened = [], []
         for number, stage in enumerate(net.blocks):
-            hidden = stage(hidden)
+            before = stage[:-1](hidden)
+            hidden = stage[-1](before)
+            if number in WIDENED:
+                last = stage[-1]
+                inner = last.bn2(last.conv_dw(last.bn1(last.conv_pw(before))))
+                widened.append(inner.mean((2, 3)))
             if number in STAGES:
                 stages += [hidden.mean((2, 3)), hidden.amax((2, 3))]
         pooled = net.bn2(net.conv_head(hidden)).mean((2, 3))
         conse = self.conse(net.classifier(pooled).float())
-        return torch.cat([pooled, *stages, conse], dim=1).float()
+        return torch.cat([pooled, *stages, *widened, conse], dim=1).float()
 
     def forward(self, pixels: Tensor) -> Tensor:
         features = self.features(pixels)
@@ -271,7 +279,8 @@ def weights_of(module: nn.Module) -> Weights:
 
 
 def efficientnet(graph: Graph, model: Any, source: str) -> tuple[str, list[str]]:
-    """timm's EfficientNet-Lite: (n, 3, side, side) -> its pooled features and the stages' ones."""
+    """timm's EfficientNet-Lite: (n, 3, side, side) -> its pooled features, and those of stages and
+    the last blocks' insides in the order in which the head reads them."""
 
     def conv(inner: str, layer: Any, norm: Any) -> str:
         weights: Weights = weights_of(norm) | {"eps": np.array(norm.eps)}
@@ -281,13 +290,15 @@ def efficientnet(graph: Graph, model: Any, source: str) -> tuple[str, list[str]]
         )  # fmt: skip
 
     hidden = nodes.relu6(graph, conv(source, model.conv_stem, model.bn1))
-    stages = []
+    stages, widened = [], []
     for number, stage in enumerate(model.blocks):
         for block in stage:
             shortcut = hidden
             if hasattr(block, "conv_pwl"):
                 hidden = nodes.relu6(graph, conv(hidden, block.conv_pw, block.bn1))
                 hidden = nodes.relu6(graph, conv(hidden, block.conv_dw, block.bn2))
+                if number in WIDENED and block is stage[-1]:
+                    widened.append(graph.add("ReduceMean", hidden, axes=[2, 3], keepdims=0))
                 hidden = conv(hidden, block.conv_pwl, block.bn3)
             else:
                 hidden = nodes.relu6(graph, conv(hidden, block.conv_dw, block.bn1))
@@ -298,7 +309,7 @@ def efficientnet(graph: Graph, model: Any, source: str) -> tuple[str, list[str]]
             stages.append(graph.add("ReduceMean", hidden, axes=[2, 3], keepdims=0))
             stages.append(graph.add("ReduceMax", hidden, axes=[2, 3], keepdims=0))
     hidden = nodes.relu6(graph, conv(hidden, model.conv_head, model.bn2))
-    return graph.add("ReduceMean", hidden, axes=[2, 3], keepdims=0), stages
+    return graph.add("ReduceMean", hidden, axes=[2, 3], keepdims=0), stages + widened
 
 
 def conse_nodes(graph: Graph, tower: ConSE, logits: str) -> str:
