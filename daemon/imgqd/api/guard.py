@@ -24,6 +24,8 @@ from imgqd.errors import ImgqError, UnavailableError, UsageError
 log = structlog.get_logger("api")
 
 MESSAGE_LENGTH = 2000
+# As Retry-After says.
+BUSY_S = 1.0
 
 # On every answer: it is not ours to say what runs here, and no web page's to use it.
 SAFE_HEADERS = {
@@ -268,6 +270,14 @@ class BodyReader:
             return False
         self._allowed -= size
         return True
+
+    def delay(self, error: ImgqError, *, read: int, sent: int) -> float:
+        """Seconds to wait before `error` is said to whoever sent a body of `sent` bytes, of which `read`
+        were read."""
+        if error.status == 400 and read:
+            return self.nonsense(read)
+        # What there is no room for is still drawn off the line: not again and again at full speed.
+        return BUSY_S if error.code == "busy" and sent > self._limits.large else 0.0
 
     def nonsense(self, size: int) -> float:
         """Counts a body of `size` bytes that was refused; seconds to wait before saying so.

@@ -146,8 +146,8 @@ class Api:
         except web.HTTPException as error:
             return _error(error.status, "bad-request", error.reason)
         except ImgqError as error:
-            if error.status == 400 and connection.body_size:
-                await asyncio.sleep(self.bodies.nonsense(connection.body_size))
+            size = request.content_length or 0
+            await asyncio.sleep(self.bodies.delay(error, read=connection.body_size, sent=size))
             response = _error(error.status, error.code, error.message)
             if isinstance(error, RefusedError):
                 response.headers.update(error.headers)
