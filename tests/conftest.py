@@ -25,9 +25,13 @@ TINY = {
 }
 MODELS_ENV = "IMGQ_TEST_MODELS_DIR"
 
-# Some tests act as another user, or expect a photo to be readable to all, as on most machines;
-# what imgq itself keeps private it makes private under any umask.
-os.umask(0o022)
+
+@pytest.fixture(autouse=True)
+def ordinary_umask() -> None:
+    """Some tests act as another user, or expect a photo to be readable to all, as on most machines;
+    what imgq itself keeps private it makes private under any umask. Before each test, because a
+    daemon that another test runs in this process makes the umask its own."""
+    os.umask(0o022)
 
 
 @pytest.fixture(scope="session")
