@@ -12,16 +12,11 @@ from collections.abc import Iterator
 import pytest
 
 import imgq
+from tests.unit.client_kit import home
 from tests.unit.client_process import environment, run
 from tests.unit.client_stand_in import Asked, Said, StandIn, answer, result
 
-
-@pytest.fixture
-def home(tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("IMGQ_HOME", str(tmp_path))
-    monkeypatch.setenv("IMGQ_NO_SPAWN", "1")
-    monkeypatch.delenv("IMGQ_SOCKET", raising=False)
-    return str(tmp_path)
+__all__ = ["home"]
 
 
 @pytest.fixture

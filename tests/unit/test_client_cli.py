@@ -18,17 +18,12 @@ from imgq import cli, opening
 from imgq.cli import main
 from imgq.errors import OutputError
 from imgq.options import TABLE
+from tests.unit.client_kit import home
 from tests.unit.client_stand_in import Asked, Said, StandIn, answer, refusal, result
 
+__all__ = ["home"]
+
 Captured = pytest.CaptureFixture[bytes]
-
-
-@pytest.fixture
-def home(tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("IMGQ_HOME", str(tmp_path))
-    monkeypatch.setenv("IMGQ_NO_SPAWN", "1")
-    monkeypatch.delenv("IMGQ_SOCKET", raising=False)
-    return str(tmp_path)
 
 
 @pytest.fixture

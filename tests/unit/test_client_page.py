@@ -14,19 +14,14 @@ import pytest
 from imgq import arguments, page
 from imgq.cli import main
 from imgq.errors import UsageError
+from tests.unit.client_kit import home
 from tests.unit.client_process import environment
 from tests.unit.client_stand_in import Said, StandIn, refusal
 
+__all__ = ["home"]
+
 Captured = pytest.CaptureFixture[bytes]
 URL = "http://127.0.0.1:4321/#key=abc"
-
-
-@pytest.fixture
-def home(tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("IMGQ_HOME", str(tmp_path))
-    monkeypatch.setenv("IMGQ_NO_SPAWN", "1")
-    monkeypatch.delenv("IMGQ_SOCKET", raising=False)
-    return str(tmp_path)
 
 
 @pytest.fixture

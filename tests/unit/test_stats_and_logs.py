@@ -14,19 +14,10 @@ from imgqd import cli
 from imgqd.commands.logs import log_lines
 from imgqd.commands.stats import chart
 from imgqd.lock import InstanceLock
-from imgqd.settings import TABLE
+from tests.unit.imgqd_kit import home
 from tests.unit.small_daemon import running
 
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    folder = str(tmp_path / "home")
-    monkeypatch.setenv("IMGQ_HOME", folder)
-    monkeypatch.setenv("IMGQ_NO_SPAWN", "1")
-    monkeypatch.delenv("IMGQ_SOCKET", raising=False)
-    for setting in TABLE:
-        monkeypatch.delenv(f"IMGQ_{setting.name.upper()}", raising=False)
-    return folder
+__all__ = ["home"]
 
 
 def entry(number, level="info", **more):
