@@ -21,7 +21,8 @@ def change(parsed: Parsed) -> dict[str, Any]:
     given = [option for option in TABLE if option.group == SAY and option.key in parsed.one]
     if "describe" in parsed.one:
         if len(given) > 1:
-            raise UsageError(f"--describe goes alone: its words are the text, not {given[-1].key}")
+            other = next(option.key for option in given if option.key != "describe")
+            raise UsageError(f"--describe goes alone, its words are the text; leave out --{other}")
         if not parsed.words:
             raise UsageError('--describe id:N needs its text: imgq --describe id:12 "our cat"')
         ids = [picture_id(parsed.one["describe"], "--describe")]

@@ -174,8 +174,15 @@ def own_format(template: str, result: Result | None) -> str:
             parts.append(text)
             if name is None:
                 continue
-            if name not in FIELDS or conversion or "{" in (spec or ""):
+            if name not in FIELDS:
                 raise UsageError(f"--format: there is no {{{name}}}; there are {', '.join(FIELDS)}")
+            if conversion or "{" in (spec or ""):
+                raise UsageError(
+                    f"--format: after {name} only a format such as :>20 or :.3f can follow,"
+                    f" not {'!' + conversion if conversion else ':' + str(spec)}"
+                )
+            if any(int(number) > MOST_WIDE for number in _numbers(spec or "")):
+                raise UsageError(f"--format: {{{name}:{spec}}} is wider than {MOST_WIDE}")
             value = _field(result, name)
             # What is not known is nothing, in whatever way it was to be written.
             parts.append("" if value is None else format(value, spec or ""))
@@ -184,6 +191,12 @@ def own_format(template: str, result: Result | None) -> str:
     return "".join(parts)
 
 
+def _numbers(spec: str) -> list[str]:
+    return "".join(c if c.isdecimal() else " " for c in spec).split()
+
+
+# A slip of some digits would fill the memory with blanks.
+MOST_WIDE = 10_000
 FIELDS = (
     "rank", "id", "score", "path", "name", "folder", "width", "height", "format", "bytes", "taken",
     "modified", "camera", "tags", "copies", "relevance", "title", "description", "keywords",

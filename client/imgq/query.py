@@ -317,9 +317,11 @@ def filters(parsed: Parsed) -> Request:
     if pairs := parsed.all("where"):
         from imgq.describing import pair
 
-        request["where"] = [
+        request["where"] = fields = [
             {"key": key, "value": value} for key, value in (pair(p, "--where") for p in pairs)
         ]
+        if empty := next((field["key"] for field in fields if not field["value"]), None):
+            raise UsageError(f"--where: {empty}= needs a value; for example --where print=A4")
     if "min-size" in one:
         request["min_size"] = size(one["min-size"])
     if "orientation" in one:
