@@ -24,7 +24,7 @@ def run(parsed: Parsed, client: Client, *, terminal: bool) -> int:
     """Does what one of these options asks for; returns the exit code. Raises UsageError."""
     from imgq.output import write
     from imgq.query import quoted
-    from imgq.terminal import harmless_bytes, tell
+    from imgq.terminal import harmless_bytes, is_terminal, tell
     from imgq.together import asked_alone
 
     asked_alone(parsed)
@@ -32,12 +32,14 @@ def run(parsed: Parsed, client: Client, *, terminal: bool) -> int:
         write(_completions(parsed.one["completions"], client))
         return FOUND
     if "save" in parsed.one:
-        client.save(parsed.one["save"], typed_again(parsed))
-        tell(f"saved; ask it again with: imgq @{parsed.one['save']}")
+        name = _bare(parsed.one["save"])
+        client.save(name, typed_again(parsed))
+        tell(f"saved; ask it again with: imgq @{name}")
         return FOUND
     if "forget" in parsed.one:
-        client.forget(parsed.one["forget"])
-        tell(f"@{parsed.one['forget']} is forgotten")
+        name = _bare(parsed.one["forget"])
+        client.forget(name)
+        tell(f"@{name} is forgotten")
         return FOUND
     if parsed.one.get("history") == "clear":
         client.clear_history()
@@ -56,8 +58,8 @@ def run(parsed: Parsed, client: Client, *, terminal: bool) -> int:
         if parsed.format == "print0":
             groups = b"\0".join(_group_nul(group) for group in answer[key])
             write(harmless_bytes(groups).encode() + b"\n" if terminal and groups else groups)
-            return FOUND if answer[key] else NOTHING
-        write(b"" if parsed.format == "json" else _groups(answer[key], terminal))
+        elif parsed.format != "json":
+            write(_groups(answer[key], terminal))
         lines = []
     if parsed.format == "json":
         from imgq.output import json_text
@@ -69,22 +71,34 @@ def run(parsed: Parsed, client: Client, *, terminal: bool) -> int:
 
         shown = [harmless(line).replace("\\t", "  ") if terminal else line for line in lines]
         write(b"".join(terminal_encoded(line + "\n") for line in shown))
-    if answer[key]:
-        return FOUND
-    if terminal:
-        tell(_nothing(answer, key))
-    return NOTHING
+    if not answer.get("kept", True):
+        # Said to programs too: it is not what was asked for, and will not pass by itself.
+        tell(_SWITCHED_OFF)
+    elif not answer[key]:
+        person = is_terminal(2)
+        if key == "groups":
+            from imgq import reasons
+
+            alike = f"No pictures are alike, with a cosine of {answer['threshold']:g} or more."
+            reasons.explain(parsed, client, nothing=True, otherwise=alike if person else "")
+        elif person:
+            tell(_NOTHING_YET[key])
+    return FOUND if answer[key] else NOTHING
 
 
-def _nothing(answer: dict[str, Any], key: str) -> str:
-    """Why there is nothing to show."""
-    if key == "groups":
-        return f"No pictures are alike, with a cosine of {answer['threshold']:g} or more."
-    if key == "saved":
-        return "Nothing is saved yet; keep a question with: imgq --save NAME TEXT"
-    if not answer["kept"]:
-        return "The history is switched off (the setting history)."
-    return "Nothing was asked yet."
+_SWITCHED_OFF = (
+    "imgq: the history is switched off (history = false; imgqd config shows where that is set)."
+    " Change it there and start the daemon anew: imgqd stop; imgqd run --detach"
+)
+_NOTHING_YET = {
+    "saved": "Nothing is saved yet; keep a question with: imgq --save NAME TEXT",
+    "questions": "Nothing was asked yet.",
+}
+
+
+def _bare(name: str) -> str:
+    """A name without the @ that it is asked with."""
+    return name[1:] if name[:1] == "@" and len(name) > 1 else name
 
 
 def _completions(kind: str, client: Client) -> bytes:
@@ -113,7 +127,14 @@ def _top(parsed: Parsed, otherwise: int) -> int:
 def _question(item: dict[str, Any], terminal: bool) -> str:
     # A line is a question, whatever was in it.
     typed = item["typed"].replace("\n", " ") if not terminal else item["typed"]
-    return f"{item['asked'][:16].replace('T', ' ')}\t{item['results']}\t{typed}"
+    return f"{_here(item['asked'])}\t{item['results']}\t{typed}"
+
+
+def _here(moment: str) -> str:
+    """A moment as this machine's clock showed it."""
+    from datetime import datetime
+
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _duplicates(parsed: Parsed, client: Client) -> dict[str, Any]:
@@ -126,7 +147,7 @@ def _duplicates(parsed: Parsed, client: Client) -> dict[str, Any]:
             raise UsageError(f"--threshold: {parsed.one['threshold']} is not between 0.5 and 1")
     if any(word.strip() for word in parsed.words):
         raise UsageError("--duplicates takes no TEXT; narrow it with --in DIR")
-    timeout = number(parsed.one["timeout"], "--timeout") if "timeout" in parsed.one else 600.0
+    timeout = client.timeout if "timeout" in parsed.one else 600.0
     return client.duplicates(inside=parsed.all("in"), threshold=threshold, timeout=timeout)
 
 

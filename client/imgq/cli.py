@@ -32,7 +32,6 @@ FOUND, NOTHING, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 4, 130
 PLACES = ("copy-to", "link-to")
 SAYING = frozenset(option.key for option in TABLE if option.group == SAY)
 ASKED = frozenset({"completions", "duplicates", "history", "save", "saved", "forget", "threshold"})
-NO_FOLDERS = "no folder is watched yet; start with: imgq --watch ~/Pictures TEXT"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ClientError as error:
         return _complain(error.message, error.exit_code)
     except (MemoryError, RecursionError, OSError) as error:
-        return _complain(f"failed: {error or type(error).__name__}", FAILED)
+        return _complain(f"failed: {str(error) or type(error).__name__}", FAILED)
     except Exception as error:
         return _complain(
             f"failed in a way nobody thought of: {_where(error)}; please report it", FAILED
@@ -88,22 +87,24 @@ def _run(parsed: Parsed) -> int:
 
         write(f"imgq {__version__}\n".encode())
         return FOUND
+    limit = _seconds(parsed) if "timeout" in parsed.one else None
     if any(word[:1] == "@" for word in parsed.words):
         from imgq import asked
 
-        parsed = asked.recalled(parsed, _client())
+        parsed = asked.recalled(parsed, _client(limit))
+        limit = _seconds(parsed) if "timeout" in parsed.one else None
     if "web" in parsed.flags:
         from imgq import page
 
-        return page.run(parsed, _client(), terminal=_is_terminal(1))
+        return page.run(parsed, _client(limit), terminal=_is_terminal(1))
     if ASKED & (parsed.flags | parsed.one.keys()):
         from imgq import asked
 
-        return asked.run(parsed, _client(), terminal=_is_terminal(1))
+        return asked.run(parsed, _client(limit), terminal=_is_terminal(1))
     if any(key in parsed.one for key in SAYING):
         from imgq import describing
 
-        describing.run(parsed, _client())
+        describing.run(parsed, _client(limit))
         return FOUND
     if not parsed.asks:
         if parsed.typed:
@@ -116,7 +117,7 @@ def _run(parsed: Parsed) -> int:
 
         write_error(helptext.everyday())
         return USAGE
-    return _ask(parsed)
+    return _ask(parsed, limit)
 
 
 class Clock:
@@ -139,7 +140,7 @@ class Clock:
         return left
 
 
-def _ask(parsed: Parsed) -> int:
+def _ask(parsed: Parsed, limit: float | None) -> int:
     from imgq import query
 
     if parsed.format == "format":
@@ -153,7 +154,7 @@ def _ask(parsed: Parsed) -> int:
             check_folder(query.absolute(parsed.one[option]), f"--{option}")
     folders = parsed.all("watch")
     waits = bool(folders) or "sync" in parsed.flags
-    clock = Clock(_seconds(parsed) if "timeout" in parsed.one else None if waits else 60.0)
+    clock = Clock(60.0 if limit is None and not waits else limit)
     request = query.build(parsed)
     request["remember"] = query.typed(parsed.typed)
     if "facets" in parsed.flags:
@@ -184,7 +185,7 @@ def _ask(parsed: Parsed) -> int:
             request["sync"] = True
         client.timeout = clock.left()
         if "facets" in parsed.flags:
-            return _count(parsed, client.facets(request))
+            return _count(parsed, client, client.facets(request))
         answer = client.ask(request)
     except TooLateError as error:
         if clock.seconds is None or "--timeout" in error.message:
@@ -206,10 +207,11 @@ def _seconds(parsed: Parsed) -> float:
     return seconds
 
 
-def _client() -> Client:
+def _client(limit: float | None = None) -> Client:
     from imgq.client import Client
 
-    return Client(spawn=os.environ.get("IMGQ_NO_SPAWN", "") in ("", "0"))
+    spawn = os.environ.get("IMGQ_NO_SPAWN", "") in ("", "0")
+    return Client(timeout=60.0 if limit is None else limit, spawn=spawn)
 
 
 class _LateProgress:
@@ -240,6 +242,8 @@ class _LateProgress:
         except ClientError:
             return
         if not folders:
+            from imgq.reasons import NO_FOLDERS
+
             raise NothingWatchedError(NO_FOLDERS)
 
     def clear(self) -> None:
@@ -253,11 +257,18 @@ def _progress(client: Client) -> _LateProgress:
     return progress
 
 
-def _count(parsed: Parsed, answer: dict[str, Any]) -> int:
+def _count(parsed: Parsed, client: Client, answer: dict[str, Any]) -> int:
     from imgq import facets, output
 
     output.write(facets.render(answer, json=parsed.format == "json", terminal=_is_terminal(1)))
-    return FOUND if answer["total"] else NOTHING
+    if answer["total"]:
+        return FOUND
+    from imgq import reasons
+
+    person = _is_terminal(2)
+    otherwise = reasons.nothing_found(parsed) if person else ""
+    reasons.explain(parsed, client, nothing=True, otherwise=otherwise)
+    return NOTHING
 
 
 def _show(parsed: Parsed, client: Client, answer: Answer) -> int:
@@ -309,48 +320,17 @@ def _tell(parsed: Parsed, client: Client, answer: Answer) -> None:
     """What a person should know of this answer: why it is empty, or not complete yet."""
     person = _is_terminal(2)
     client.spawn = False
-    if answer.results and not (person and answer.indexing):
-        if person:
-            _tell_fallback(client, answer)
-        return
-    from imgq.terminal import tell
-    from imgq.watch import count
+    if not answer.results or (person and answer.indexing):
+        from imgq import reasons
 
-    try:
-        client.timeout = 5.0
-        status = client.status()
-    except ClientError:
-        return
-    pending = int(status.get("pending") or 0)
-    if not status.get("folders", True):
-        tell(f"imgq: {NO_FOLDERS}")
-    elif pending:
-        nothing = "" if answer.results else "Nothing found yet: "
-        tell(f"{nothing}{count(pending, 'file')} still to be indexed; see: imgqd status")
-    elif not answer.results and (why := _wrong_folder(parsed.all("in"), status)):
-        tell(f"Nothing found: --in {why}")
-    elif person and not answer.results:
-        tell("Nothing found.")
+        reasons.explain(
+            parsed,
+            client,
+            nothing=not answer.results,
+            otherwise=reasons.nothing_found(parsed) if person else "",
+        )
     if person:
         _tell_fallback(client, answer)
-
-
-def _wrong_folder(folders: Sequence[str], status: dict[str, Any]) -> str | None:
-    """What is wrong with the first folder that cannot hold results: more likely a slip than a wish."""
-    from imgq.answers import exact_path
-    from imgq.query import absolute
-
-    watched = [os.path.realpath(exact_path(folder)) for folder in status.get("folders", ())]
-    for folder in folders:
-        path = absolute(folder)
-        if not os.path.lexists(path):
-            return f"{folder} does not exist"
-        if not os.path.isdir(path):
-            return f"{folder} is not a folder"
-        real = os.fsencode(os.path.realpath(path))
-        if not any(os.path.commonpath((real, above)) in (real, above) for above in watched):
-            return f"{folder} is not watched; start with: imgq --watch {folder}"
-    return None
 
 
 def _tell_fallback(client: Client, answer: Answer | None) -> None:

@@ -33,9 +33,9 @@ def prepare(parsed: Parsed, request: Request) -> None:
 def render(answer: dict[str, Any], *, json: bool, terminal: bool) -> bytes:
     """The whole answer."""
     if json:
-        import json as encoder
+        from imgq.output import json_text
 
-        return encoder.dumps(answer).encode("ascii") + b"\n"
+        return json_text(answer, terminal)
     if terminal:
         from imgq.output import terminal_encoded
 

@@ -38,8 +38,6 @@ _NEEDLESS = ("top", "sync")
 _TAKEN = {*_ONE, *_MANY, *_FLAGS, *_NEEDLESS, "web", "watch", "timeout"}
 _TAKEN |= {"literal", "in", "type", "text"}
 _EXAMPLES = {"like": "like", "not-like": "unlike"}
-# How long a browser's starter may take to say that it cannot.
-FAILS_WITHIN_S = 1.5
 
 
 def run(parsed: Parsed, client: Client, *, terminal: bool) -> int:
@@ -50,8 +48,6 @@ def run(parsed: Parsed, client: Client, *, terminal: bool) -> int:
 
         check_folders(folders)
     where = address(parsed)
-    if "timeout" in parsed.one:
-        client.timeout = query.number(parsed.one["timeout"], "--timeout")
     if folders:
         client.watch(*(query.absolute(folder) for folder in folders))
     link = client.web(where)
@@ -148,25 +144,16 @@ def open_browser(url: str, platform: str, environ: Mapping[str, str]) -> bool:
         return True
     if platform == "darwin":
         return _starts(["open", url])
-    if not environ.get("DISPLAY") and not environ.get("WAYLAND_DISPLAY"):
-        return False
-    return _starts(["xdg-open", url])
+    from imgq.opening import has_desktop
+
+    return has_desktop(environ) and _starts(["xdg-open", url])
 
 
 def _starts(command: Sequence[str]) -> bool:
     """Some starters end at once, others with the browser: what does not fail soon has worked."""
-    import subprocess
+    from imgq.opening import FAILS_WITHIN_S, ended, start
 
     try:
-        started = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        return started.wait(FAILS_WITHIN_S) == 0
-    except subprocess.TimeoutExpired:
-        return True
+        return not ended(start(command), FAILS_WITHIN_S)
     except OSError:
         return False

@@ -174,7 +174,8 @@ class SmallDaemon:
             "similarity": 1.0,
             "files": [file, {**file, "path": b"/photos/\x1b[2Jcopy.jpg"}],
         }
-        return {"threshold": 0.95, "model": "test", "groups": [group]}
+        groups = [] if request.get("in") == ["/nothing"] else [group]
+        return {"threshold": 0.95, "model": "test", "groups": groups}
 
     def history(self, top: int) -> dict[str, Any]:
         asked = {"asked": "2024-01-01T00:00:00+00:00", "typed": "cat \x1b[2J", "results": 2}

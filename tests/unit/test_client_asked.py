@@ -127,16 +127,6 @@ def test_what_makes_no_sense_is_wrong_usage(
     assert b"imgq: " in capfdbinary.readouterr().err
 
 
-def test_a_person_is_told_why_there_is_nothing(small: SmallDaemon, capfdbinary: Captured) -> None:
-    from imgq.client import Client
-
-    small.kept.clear()
-    assert asked.run(arguments.parse(["--saved"]), Client(), terminal=True) == 1
-    assert b"imgq --save NAME TEXT" in capfdbinary.readouterr().err
-    assert asked.run(arguments.parse(["--saved"]), Client(), terminal=False) == 1
-    assert capfdbinary.readouterr() == (b"", b"")
-
-
 def test_what_is_changed_is_said(small: SmallDaemon, capfdbinary: Captured) -> None:
     assert typed("--save", "cats", "cat") == 0
     assert b"imgq @cats" in capfdbinary.readouterr().err

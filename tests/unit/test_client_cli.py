@@ -7,16 +7,14 @@ import io
 import json
 import os
 import random
-import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 
 import imgq
-from imgq import cli, opening
+from imgq import cli
 from imgq.cli import main
-from imgq.errors import OutputError
 from imgq.options import TABLE
 from tests.unit.client_kit import home
 from tests.unit.client_stand_in import Asked, Said, StandIn, answer, refusal, result
@@ -109,7 +107,7 @@ def test_what_a_result_does_not_have_is_empty_in_tables(
 
 @pytest.mark.parametrize(
     "template", ["{nothing}", "{path.x}", "{path[0]}", "{path!r}", "{", "}", "{score:{id}}",
-                 "{id:.2q}", "{}", "{0}"],
+                 "{id:.2q}", "{}", "{0}", "{path:>1000000000}", "{score:.99999f}"],
 )  # fmt: skip
 def test_a_template_that_cannot_be_filled_is_wrong_usage(
     stand_in: StandIn, capfdbinary: Captured, template: str
@@ -118,6 +116,14 @@ def test_a_template_that_cannot_be_filled_is_wrong_usage(
     out, err = capfdbinary.readouterr()
     assert out == b"" and b"--format" in err
     assert stand_in.asked == []
+
+
+def test_what_is_wrong_in_a_template_is_named(stand_in: StandIn, capfdbinary: Captured) -> None:
+    assert main(["x", "--format", "{path!r}"]) == 2
+    err = capfdbinary.readouterr().err
+    assert b"not !r" in err and b"there is no" not in err
+    assert main(["x", "--format", "{nothing}"]) == 2
+    assert b"there is no {nothing}" in capfdbinary.readouterr().err
 
 
 def test_the_request_carries_what_was_typed(stand_in: StandIn) -> None:
@@ -285,13 +291,24 @@ def test_the_timeout_is_exit_4(stand_in: StandIn, capfdbinary: Captured) -> None
 def test_what_nobody_thought_of_is_one_line(
     stand_in: StandIn, capfdbinary: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(parsed: object) -> int:
+    def broken(*asked: object) -> int:
         raise ZeroDivisionError("by zero")
 
     monkeypatch.setattr(cli, "_ask", broken)
     assert main(["x"]) == 4
     err = capfdbinary.readouterr().err
     assert b"ZeroDivisionError" in err and b"Traceback" not in err and err.count(b"\n") == 1
+
+
+def test_trouble_without_words_of_its_own_is_named(
+    stand_in: StandIn, capfdbinary: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*asked: object) -> int:
+        raise MemoryError
+
+    monkeypatch.setattr(cli, "_ask", broken)
+    assert main(["x"]) == 4
+    assert capfdbinary.readouterr().err == b"imgq: failed: MemoryError\n"
 
 
 def test_any_command_line_ends_in_a_known_exit_code_and_one_message(
@@ -323,43 +340,3 @@ def test_any_command_line_ends_in_a_known_exit_code_and_one_message(
         assert code in (0, 1) or (err and (used or not out)), (arguments, out)
         seen.add(code)
     assert seen == {0, 2, 4}
-
-
-def viewer(folder: str, name: str, code: int = 0) -> None:
-    """A program that notes what it was asked to open."""
-    path = os.path.join(folder, name)
-    with open(path, "w") as stream:
-        stream.write(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {folder}/opened\nexit {code}\n')
-    os.chmod(path, 0o755)
-
-
-def test_open_hands_the_results_to_the_desktop(
-    stand_in: StandIn, home: str, monkeypatch: pytest.MonkeyPatch, capfdbinary: Captured
-) -> None:
-    viewer(home, "xdg-open")
-    viewer(home, "open")
-    monkeypatch.setenv("PATH", home + ":/usr/bin:/bin")
-    monkeypatch.setattr(sys, "platform", "linux")
-    stand_in.results = [result(n, f"/p/{n}.jpg", 0.5) for n in range(1, 31)]
-    assert main(["x", "--open", "-n", "30"]) == 0
-    with open(os.path.join(home, "opened")) as stream:
-        assert stream.read().split() == [f"/p/{n}.jpg" for n in range(1, opening.MOST + 1)]
-    out, err = capfdbinary.readouterr()
-    assert (out.count(b"\n"), b"first 20" in err) == (30, True)
-    os.unlink(os.path.join(home, "opened"))
-    assert opening.open_paths([b"/a", b"/b"], "darwin") == 2
-    with open(os.path.join(home, "opened")) as stream:
-        assert stream.read() == "/a\n/b\n"
-
-
-def test_open_without_a_desktop_is_exit_4(
-    stand_in: StandIn, home: str, monkeypatch: pytest.MonkeyPatch, capfdbinary: Captured
-) -> None:
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setenv("PATH", "/nowhere")
-    assert main(["x", "--open"]) == 4
-    assert b"xdg-open" in capfdbinary.readouterr().err
-    viewer(home, "xdg-open", 3)
-    monkeypatch.setenv("PATH", home)
-    with pytest.raises(OutputError, match="failed with 3"):
-        opening.open_paths([b"/a"], "linux")
