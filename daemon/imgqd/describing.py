@@ -41,13 +41,13 @@ class Describing:
             category=request.get("category"),
         )
         ids = list(dict.fromkeys(request["ids"]))
-        self._store.annotate(ids, change)
-        pictures = self._store.pictures(ids)
-        for picture_id in ids:
+        changed = self._store.annotate(ids, change)
+        pictures = self._store.pictures(changed)
+        for picture_id in changed:
             picture = pictures.get(picture_id)
             path = picture.paths[0] if picture else None
             self._daemon.events.publish("picture-changed", {"id": picture_id, "path": path})
-        return {"changed": len(ids), "generation": self._store.generation}
+        return {"changed": len(changed), "generation": self._store.generation}
 
     def export(self, after: bytes) -> dict[str, Any]:
         """A page of what persons said, by content hash beyond `after`."""

@@ -123,6 +123,22 @@ def test_additions_are_changed_and_taken_away(store: Store) -> None:
     }
 
 
+def test_only_what_is_not_as_it_was_counts_as_changed(store: Store) -> None:
+    put(store, b"a.jpg", b"a")
+    put(store, b"b.jpg", b"b")
+    first, second = the_id(store, b"a"), the_id(store, b"b")
+    assert store.annotate([first, second, first], Annotation(add_tags=("beach",))) == [
+        first,
+        second,
+    ]
+    before = store.generation
+    assert store.annotate([first], Annotation(remove_tags=("none",))) == []
+    assert store.annotate([first], Annotation(add_tags=("beach",), description="")) == []
+    assert store.generation == before
+    # A correction that agrees with what was computed is kept, so it is a change.
+    assert store.annotate([second, first], Annotation(category="sea")) == [second, first]
+
+
 def test_a_change_of_several_pictures_is_all_or_none(store: Store) -> None:
     put(store, b"a.jpg", b"a")
     with pytest.raises(NotFoundError, match="no picture 99"):

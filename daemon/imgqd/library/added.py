@@ -41,9 +41,11 @@ class Annotation:
 class Added(Database):
     """What store.Store knows of additions."""
 
-    def annotate(self, ids: Sequence[int], change: Annotation) -> None:
-        """Changes what was added to some pictures, all or none. Raises NotFoundError."""
+    def annotate(self, ids: Sequence[int], change: Annotation) -> list[int]:
+        """Changes what was added to some pictures, all or none; returns those that are not as they
+        were. Raises NotFoundError."""
         wanted = list(dict.fromkeys(ids))
+        changed = []
         with self.write(durable=True) as connection:
             for picture_id in wanted:
                 found = connection.execute(
@@ -51,8 +53,13 @@ class Added(Database):
                 ).get
                 if found is None:
                     raise NotFoundError(f"there is no picture {picture_id}; nothing was changed")
+                before = _added(connection, picture_id)
                 _annotate(connection, picture_id, change)
-            self.bump(connection)
+                if _added(connection, picture_id) != before:
+                    changed.append(picture_id)
+            if changed:
+                self.bump(connection)
+        return changed
 
     def tag_counts(self) -> dict[str, int]:
         """How many pictures have each tag, by tag."""
