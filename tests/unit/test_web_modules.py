@@ -1,7 +1,8 @@
-"""The page's modules that need no browser, tested by node."""
+"""What runs in the browser, as far as it needs none: its modules, tested by node, and what is built of them."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -14,7 +15,9 @@ from imgqd.api.events import KINDS
 
 ROOT = Path(__file__).parents[2]
 TESTS = sorted((ROOT / "tests/web/unit").glob("*.test.mjs"))
-SCRIPTS = sorted((ROOT / "daemon/imgqd/web/static/js").rglob("*.js"))
+SOURCES = ROOT / "daemon/imgqd/web/browser"
+BUILT = ROOT / "daemon/imgqd/web/static"
+SCRIPTS = sorted((SOURCES / "js").rglob("*.js"))
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,39 @@ def test_every_script_can_be_read(node: str) -> None:
 
 
 def test_the_page_hears_of_every_kind_of_event() -> None:
-    script = (ROOT / "daemon/imgqd/web/static/js/api.js").read_text()
+    script = (SOURCES / "js/api.js").read_text()
     listed = re.search(r"const KINDS = \[(.*?)\]", script, re.DOTALL)
     assert listed is not None
     assert set(re.findall(r'"([^"]+)"', listed[1])) == set(KINDS)
+
+
+def test_what_is_served_was_built_from_these_sources() -> None:
+    """Says so without node: `npm run build` was forgotten, or what it made was changed by hand."""
+    listed = (BUILT / "sources.sha256").read_text()
+    made_from = dict(line.split("  ", 1)[::-1] for line in listed.splitlines())
+    there = {
+        path.relative_to(SOURCES).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in SOURCES.rglob("*")
+        if path.is_file() and "node_modules" not in path.parts
+    }
+    assert made_from == there
+
+
+def test_a_build_gives_what_is_served(tmp_path: Path) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed here")
+    place = tmp_path / "browser"
+    shutil.copytree(SOURCES, place, ignore=shutil.ignore_patterns("node_modules"))
+    installed = subprocess.run(
+        [npm, "ci", "--no-audit", "--no-fund"],
+        capture_output=True,
+        text=True,
+        cwd=place,
+        timeout=300,
+    )
+    if installed.returncode:
+        pytest.skip(f"npm could not install: {installed.stderr[-300:]}")
+    subprocess.run([npm, "run", "build"], check=True, capture_output=True, cwd=place, timeout=120)
+    made = {path.name: path.read_bytes() for path in (tmp_path / "static").iterdir()}
+    assert made == {path.name: path.read_bytes() for path in BUILT.iterdir()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -117,7 +118,9 @@ def test_the_page_says_what_may_run_in_it(browser):
         part.strip().partition(" ")[::2] for part in headers["Content-Security-Policy"].split(";")
     )
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
-    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert policy["style-src"] == policy["connect-src"] == "'self'"
+    # What stands in the page itself is allowed by what it is.
+    assert re.fullmatch(r"'self' 'sha256-[A-Za-z0-9+/]{43}='", policy["script-src"])
     assert policy["require-trusted-types-for"] == "'script'"
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -142,6 +145,8 @@ def test_the_page_says_what_may_run_in_it(browser):
         "/js",
         "/.",
         "/static/index.html",
+        "/browser/index.html",
+        "/sources.sha256",
         "/etc/passwd",
     ],
 )
@@ -194,6 +199,25 @@ def test_files_are_compressed_and_not_sent_again(browser):
         assert (again.status, again.body) == (304, b"")
     assert browser.ask("HEAD", "/").body == b""
     assert browser.ask("POST", "/", {}).status == 403
+
+
+def test_under_its_version_a_file_is_kept_and_a_new_version_is_named(browser, tmp_path):
+    page = browser.ask("GET", "/").body.decode()
+    named = re.findall(r'"(/app\.(?:js|css)\?v=[0-9a-f]{20})"', page)
+    assert len(named) == 2
+    for url in named:
+        assert "immutable" in browser.ask("GET", url).headers["Cache-Control"]
+        for other in (url[:-1], url + "0", url.partition("?")[0]):
+            assert browser.ask("GET", other).headers["Cache-Control"] == "no-cache"
+    (tmp_path / "index.html").write_text('<script src="/app.js?v={app.js}"></script>{app.js}')
+    (tmp_path / "app.js").write_text("1")
+    served = Pages(str(tmp_path))
+    first, script = served.get("/"), served.get("/app.js")
+    assert first is not None and script is not None
+    assert first.plain == b'<script src="/app.js?v=%s"></script>{app.js}' % script.tag.encode()
+    (tmp_path / "app.js").write_text("22")
+    second = served.get("/")
+    assert second is not None and second.plain != first.plain and second.tag != first.tag
 
 
 def test_every_file_of_the_page_is_served_as_what_it_is(browser):

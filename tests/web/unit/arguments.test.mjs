@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { fromArguments, quoted, readable, splitBox, toArguments, unquoted, untold } from "../../../daemon/imgqd/web/static/js/arguments.js";
+import { fromArguments, quoted, readable, splitBox, toArguments, unquoted, untold } from "../../../daemon/imgqd/web/browser/js/arguments.js";
 
 const blank = {
   q: "", in: [], after: "", before: "", type: [], camera: "", tag: [], rating: "", orientation: "",

@@ -8,8 +8,8 @@ globalThis.window = Object.assign(new EventTarget(), { setTimeout: (run, ms) => 
 globalThis.location = { search: "?q=cat%5E", hash: "" };
 globalThis.history = { state: null, scrollRestoration: "auto", replaceState() {} };
 
-const { ask, onHint, onProgress } = await import("../../../daemon/imgqd/web/static/js/asking.js");
-const address = await import("../../../daemon/imgqd/web/static/js/address.js");
+const { ask, onHint, onProgress } = await import("../../../daemon/imgqd/web/browser/js/asking.js");
+const address = await import("../../../daemon/imgqd/web/browser/js/address.js");
 
 let status = 400;
 let asked = 0;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { makeChoice } from "../../../daemon/imgqd/web/static/js/duplicates/choice.js";
+import { makeChoice } from "../../../daemon/imgqd/web/browser/js/duplicates/choice.js";
 
 const file = (path, width, bytes, modified) => ({ id: 1, path, width, height: width, bytes, modified });
 const large = file("/b/large.jpg", 4000, 9, "2024-05-01T00:00:00Z");

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { fit, keepIn, largestScale, whole, zoomTo } from "../../../daemon/imgqd/web/static/js/picture/geometry.js";
+import { fit, keepIn, largestScale, whole, zoomTo } from "../../../daemon/imgqd/web/browser/js/picture/geometry.js";
 
 const box = { width: 1000, height: 500 };
 

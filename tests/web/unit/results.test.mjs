@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import * as results from "../../../daemon/imgqd/web/static/js/results.js";
+import * as results from "../../../daemon/imgqd/web/browser/js/results.js";
 
 const ANSWER = {
   ids: [1, 5, 9], ratios: [1, 1.5, 2], scores: [0.3, 0.2, 0.1], relevances: [0.9, null, 0.1],

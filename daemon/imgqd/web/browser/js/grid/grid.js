@@ -2,7 +2,7 @@
 // by transforms and used again. Scrolls with the page itself. What is clicked and pressed is in
 // acting.js; where pictures stand is in geometry.js.
 
-import { h, on } from "../dom.js";
+import { h, on, painted } from "../dom.js";
 import * as results from "../results.js";
 import * as selection from "../selection.js";
 import { T } from "../texts.js";
@@ -43,6 +43,8 @@ export class Grid {
     this.lastY = 0;
     this.lastTime = 0;
     this.flying = false;
+    /** How many windows above and below are made ahead. */
+    this.ahead = 0;
     this.ends = [
       on(window, "scroll", () => this.schedule(), { passive: true }),
       selection.onSelection(() => this.schedule()),
@@ -75,6 +77,8 @@ export class Grid {
     if (anchor) this.restore(anchor);
     else if (options.scroll !== undefined) window.scrollTo(0, options.scroll);
     this.render();
+    // The first pictures are painted before more are made.
+    if (!this.ahead) void painted().then(() => { this.ahead = 1; this.render(); });
   }
 
   layout() {
@@ -160,7 +164,7 @@ export class Grid {
     let to = 0;
     if (geometry.count) {
       // What flies past is not made ahead: it would be gone before it is seen.
-      const ahead = this.flying ? 0 : view;
+      const ahead = this.flying ? 0 : view * this.ahead;
       from = geometry.first[rowAt(geometry, y - ahead)];
       to = geometry.first[rowAt(geometry, y + view + ahead) + 1];
     }

@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import * as address from "./address.js";
-import { confirm, h, icon, show, stylesheet, toast } from "./dom.js";
+import { confirm, h, icon, show, toast } from "./dom.js";
 import { columns, lines, rows } from "./numbers/plots.js";
 import { T, day } from "./texts.js";
 
@@ -12,8 +12,6 @@ const MOST_YEARS = 60;
 
 /** @param {HTMLElement} root */
 export async function mount(root) {
-  await stylesheet("/style/panels.css");
-  await stylesheet("/style/numbers.css");
   const library = h("div", { class: "plots" }, h("p", { class: "muted" }, T.loading));
   const use = h("div", { class: "plots" });
   const total = h("p", { class: "muted" });

@@ -1,7 +1,7 @@
 // Looking after imgq: four views with one row of tabs. What each shows is its module's.
 
 import * as address from "../address.js";
-import { h, show, stylesheet } from "../dom.js";
+import { h, show } from "../dom.js";
 import { T, number } from "../texts.js";
 import { followStatus } from "./following.js";
 import { makeFolders } from "./folders.js";
@@ -15,7 +15,6 @@ const PARTS = { status: makeStatus, folders: makeFolders, problems: makeProblems
 
 /** @param {HTMLElement} root @param {import("../address.js").State} state */
 export async function mount(root, state) {
-  await stylesheet("/style/panels.css");
   const name = state.view;
   const badge = h("span", { class: "badge danger", hidden: true });
   const tabs = h("nav", { class: "tabs", "aria-label": T.admin.sections }, Object.keys(PARTS).map((view) => h("a", {

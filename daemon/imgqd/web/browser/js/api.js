@@ -14,12 +14,34 @@ export class ApiError extends Error {
   }
 }
 
-/** What early.js asked for already, once and only where it is exactly this. */
+/** @typedef {{ok: boolean, status: number, data: any}} Reply `data` is the JSON, null where there is none */
+
+/** What early.js asked for already, once and only where it is exactly this. @returns {Promise<Reply> | null} */
 function early(/** @type {string} */ url, /** @type {RequestInit} */ request) {
   const asked = /** @type {any} */ (window).imgqEarly;
   if (!asked || url !== "/v1/grid" || asked.body !== request.body) return null;
   delete (/** @type {any} */ (window).imgqEarly);
   return asked.answer;
+}
+
+/** Resolves when what was asked early is answered, or has taken this long. @param {number} ms */
+export function arrived(ms) {
+  const answer = /** @type {any} */ (window).imgqEarly?.answer;
+  if (!answer) return Promise.resolve();
+  return Promise.race([answer.catch(() => {}), new Promise((then) => setTimeout(then, ms))]);
+}
+
+/** @param {string} url @param {RequestInit} request @returns {Promise<Reply>} */
+async function send(url, request) {
+  const response = await fetch(url, request);
+  const { ok, status } = response;
+  if (status === 204) return { ok, status, data: null };
+  try {
+    return { ok, status, data: await response.json() };
+  } catch (error) {
+    if (aborted(error)) throw error;
+    return { ok, status, data: null };
+  }
 }
 
 /** @type {Set<() => void>} */
@@ -42,26 +64,20 @@ async function call(method, path, body, options = {}) {
     request.body = JSON.stringify(body);
     request.headers = { "Content-Type": "application/json" };
   }
-  let response;
+  /** @type {Reply} */
+  let reply;
   try {
-    response = await (early(url, request) ?? fetch(url, request));
+    reply = await (early(url, request) ?? send(url, request));
   } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    if (aborted(error)) throw error;
     throw new ApiError("unreachable", T.errors.unreachable, 0);
   }
-  if (response.status === 204) return null;
-  /** @type {any} */
-  let data = null;
-  try {
-    data = await response.json();
-  } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
-  }
-  if (response.ok) return data;
+  const { ok, status, data } = reply;
+  if (ok) return data;
   // A link that is no longer good says nothing of the session that may be held all the same.
-  if (response.status === 401 && path !== "/session") for (const listener of lockedListeners) listener();
+  if (status === 401 && path !== "/session") for (const listener of lockedListeners) listener();
   const said = data?.error;
-  throw new ApiError(said?.code ?? "failed", said?.message ?? T.errors.status(response.status), response.status);
+  throw new ApiError(said?.code ?? "failed", said?.message ?? T.errors.status(status), status);
 }
 
 export const api = {

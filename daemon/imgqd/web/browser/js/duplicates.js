@@ -5,7 +5,7 @@ import { aborted, api, thumbnail } from "./api.js";
 import * as address from "./address.js";
 import { keeps, makeChoice, RULES } from "./duplicates/choice.js";
 import { makeTray } from "./duplicates/tray.js";
-import { h, iconButton, on, show, stylesheet } from "./dom.js";
+import { h, iconButton, on, show } from "./dom.js";
 import { pathText, pathValue } from "./query.js";
 import { fileName } from "./picture/sources.js";
 import { lend } from "./results.js";
@@ -20,7 +20,6 @@ const SHOWN_FILES = 12;
 
 /** @param {HTMLElement} root @param {State} state */
 export async function mount(root, state) {
-  await stylesheet("/style/panels.css");
   let threshold = 0.95;
   let page = 0;
   /** @type {any[]} */

@@ -3,7 +3,7 @@
 
 import { api, subscribe, thumbnail } from "../api.js";
 import * as address from "../address.js";
-import { announce, h, iconButton, on, show, stylesheet, toast } from "../dom.js";
+import { announce, h, iconButton, on, show, toast } from "../dom.js";
 import { bind } from "../keys.js";
 import * as results from "../results.js";
 import { T, number } from "../texts.js";
@@ -38,7 +38,6 @@ async function fetchPicture(id, fresh = false) {
 
 /** @param {HTMLElement} root @param {State} state */
 export async function mount(root, state) {
-  await stylesheet("/style/picture.css");
   const before = document.activeElement;
   let id = 0;
   /** @type {any} */

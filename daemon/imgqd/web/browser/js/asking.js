@@ -3,6 +3,7 @@
 
 import * as address from "./address.js";
 import { aborted, api, thumbnailVersion } from "./api.js";
+import { painted } from "./dom.js";
 import { gridRequest, hasTerms, MOST } from "./query.js";
 import * as results from "./results.js";
 
@@ -22,6 +23,8 @@ const commitListeners = new Set();
 let asking = null;
 let again = 0;
 let committed = "";
+/** What the history is to hold and the daemon was not told yet, since its request was ended. */
+let untold = { key: "", remember: "" };
 
 /** @param {(progress: Progress) => void} listener */
 export const onProgress = (listener) => { progressListeners.add(listener); };
@@ -42,20 +45,31 @@ export async function ask(state, { whole = false, remember = "", quiet = false }
   const mine = new AbortController();
   asking = mine;
   if (!quiet) tell({ kind: "asking" });
+  const key = questionKey(state);
+  const kept = remember || (untold.key === key ? untold.remember : "");
+  untold = { key, remember: kept };
+  /** @param {any} body */
+  const post = async (body) => {
+    const told = untold.remember ? { ...body, remember: untold.remember } : body;
+    const answer = await api.post("/grid", told, { signal: mine.signal });
+    if (asking === mine) untold = { key: "", remember: "" };
+    return answer;
+  };
   try {
     const { signal } = mine;
     /** @type {any} */
     let answer = null;
-    const asksTerms = hasTerms(state);
-    // What is found by its content costs the same for one screen and for all.
-    if (!whole && !asksTerms) {
-      answer = await api.post("/grid", gridRequest(state, FIRST), { signal });
+    if (!whole) {
+      answer = await post(gridRequest(state, FIRST));
       if (signal.aborted) return;
-      put(answer, state, answer.ids.length < FIRST || results.held(answer) >= answer.total);
+      const complete = answer.ids.length < FIRST || results.held(answer) >= answer.total;
+      put(answer, state, complete);
+      // The rest is not to compete with the first pictures for the processor.
+      if (!complete) await painted();
+      if (signal.aborted) return;
     }
     if (!answer || (answer.ids.length >= FIRST && results.held(answer) < answer.total)) {
-      const body = gridRequest(state, asksTerms ? MOST : undefined);
-      answer = await api.post("/grid", remember ? { ...body, remember } : body, { signal });
+      answer = await post(gridRequest(state, hasTerms(state) ? MOST : undefined));
       if (signal.aborted) return;
       put(answer, state, true);
     }
@@ -85,10 +99,13 @@ function fail(error, state) {
   if (error.status === 503 || error.status === 0) again = window.setTimeout(() => void ask(address.read()), AGAIN_MS);
 }
 
+/** @param {State} state */
+const questionKey = (state) => address.href({ ...state, picture: "", view: "" });
+
 /** Says that the question was meant, once for each; the daemon keeps it where the history is on. */
 export function commit() {
   const state = address.read();
-  const key = address.href({ ...state, picture: "", view: "" });
+  const key = questionKey(state);
   for (const listener of commitListeners) listener();
   if (key === committed || !state.q.trim()) return;
   committed = key;

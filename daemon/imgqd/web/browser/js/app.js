@@ -2,7 +2,7 @@
 // shows the view that the URL names. Each view is a module `mount(root, state) -> {update(state),
 // unmount()}`; all but the grid are loaded when they are first wanted.
 
-import { onLocked } from "./api.js";
+import { arrived, onLocked } from "./api.js";
 import * as address from "./address.js";
 import * as browse from "./browse.js";
 import { cover, h, icon, on, show } from "./dom.js";
@@ -25,6 +25,9 @@ const VIEWS = {
   model: () => import("./admin/admin.js"),
   status: () => import("./admin/admin.js"),
 };
+
+// Who waits for an answer longer than this sees the rest of the page meanwhile.
+const WAIT_MS = 100;
 
 /**
  * One place on the page that shows one module at a time.
@@ -121,4 +124,6 @@ function title(state) {
 
 onLocked(locked);
 on(window, "pagehide", address.keepScroll);
+// With its answer the page is drawn once; without, twice.
+await arrived(WAIT_MS);
 if (await enter()) start();

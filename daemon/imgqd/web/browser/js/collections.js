@@ -5,7 +5,7 @@ import { api, thumbnail } from "./api.js";
 import * as address from "./address.js";
 import { fromArguments, quoted, readable, toArguments, unquoted, untold } from "./arguments.js";
 import { copy } from "./copying.js";
-import { announce, confirm, dialog, h, icon, iconButton, show, stylesheet, toast } from "./dom.js";
+import { announce, confirm, dialog, h, icon, iconButton, show, toast } from "./dom.js";
 import { FAVOURITE } from "./picture/tags.js";
 import { questionLink } from "./picture/links.js";
 import { lend } from "./results.js";
@@ -23,7 +23,6 @@ const go = (change) => address.write({ ...change, view: "", picture: "" });
 
 /** @param {HTMLElement} root @param {State} state */
 export async function mount(root, state) {
-  await stylesheet("/style/panels.css");
   const favourites = h("section", { class: "stack" });
   const saving = h("div");
   const heading = h("h2", { tabindex: "-1" }, T.collections.saved);

@@ -69,7 +69,7 @@ export function on(target, kind, listener, options) {
 /** One of the drawings in icons.svg, for decoration only: its button has the label. @param {string} name */
 export function icon(name) {
   return s("svg", { class: "icon", "aria-hidden": "true", focusable: "false" },
-    s("use", { href: `/icons.svg#${name}` }));
+    s("use", { href: `#icon-${name}` }));
 }
 
 /**
@@ -82,19 +82,9 @@ export function iconButton(name, label, onclick, props = {}) {
     icon(name));
 }
 
-/** @type {Map<string, Promise<void>>} */
-const sheets = new Map();
-
-/** A stylesheet that only one view needs; resolves once it holds. @param {string} href @returns {Promise<void>} */
-export function stylesheet(href) {
-  let loaded = sheets.get(href);
-  if (!loaded) {
-    loaded = new Promise((resolve) => {
-      document.head.append(h("link", { rel: "stylesheet", href, onload: () => resolve(), onerror: () => resolve() }));
-    });
-    sheets.set(href, loaded);
-  }
-  return loaded;
+/** Resolves when what is in the document now has been painted. @returns {Promise<void>} */
+export function painted() {
+  return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
 }
 
 /** Says `text` to screen readers. @param {string} text */
