@@ -47,7 +47,7 @@ FEW = 20_000
 DEEPEST = 65_536
 NEWEST_BATCH = 256
 # So many queries read candidates and rows at once; more would get in each other's way.
-TURNS = 4
+TURNS = 3
 
 
 class Keeper(Protocol):
