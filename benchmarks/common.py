@@ -7,6 +7,7 @@ them in the same way. Synthetic libraries are library.py's.
 from __future__ import annotations
 
 import argparse
+import compileall
 import contextlib
 import json
 import os
@@ -25,6 +26,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 
 import imgq
+import imgqd
 
 PACKAGES = ("faiss-cpu", "numpy", "onnxruntime", "open_clip_torch", "pillow", "rclip", "torch")
 RESULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
@@ -48,7 +50,10 @@ class Figure:
 
 
 def parser(doc: str) -> argparse.ArgumentParser:
-    """The options that all benchmarks have."""
+    """The options that all benchmarks have. The code is compiled first, as pip leaves it: an editable
+    checkout would be compiled at each start where Python may not write."""
+    for package in (imgq, imgqd):
+        compileall.compile_dir(os.path.dirname(str(package.__file__)), quiet=2)
     parser = argparse.ArgumentParser(description=doc.split("\n")[0])
     scratch = os.path.join(tempfile.gettempdir(), "imgq-benchmarks")
     parser.add_argument("--work", default=scratch, help="models and libraries, kept between runs")
@@ -190,12 +195,6 @@ def timed(command: Sequence[str], environ: dict[str, str] | None = None) -> Took
     if process.returncode != 0:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
     return Took(took, used.ru_utime + used.ru_stime)
-
-
-def busy(load: float) -> str:
-    """A warning for the reader where others used the machine as well."""
-    cores = os.cpu_count() or 1
-    return f"; on a machine busy with other work (load {load:.1f})" if load > cores else ""
 
 
 # -- models and daemons

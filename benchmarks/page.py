@@ -22,7 +22,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from common import Figure, Running, busy, cpu_seconds, machine, middle, model_of, parser, report
+from common import Figure, Running, cpu_seconds, machine, middle, model_of, parser, report
 from imgqd.web.pages import Pages
 from library import library
 
@@ -229,24 +229,19 @@ def starts(
         browser.start_tracing(path=args.profile, screenshots=False)
         opened(browser, state, url)[0].context.close()
         browser.stop_tracing()
-    note = busy(os.getloadavg()[0]).removeprefix("; ")
     return [
         Figure(
             f"first paint with results, {args.pictures:,}: all pictures",
             at["all"]["cells"]["median"],
             "ms",
             300,
-            note=note,
         ),
-        Figure(
-            "the same with words, ?q=a+cat", at["words"]["cells"]["median"], "ms", 300, note=note
-        ),
+        Figure("the same with words, ?q=a+cat", at["words"]["cells"]["median"], "ms", 300),
         Figure(
             "the same with the files in the cache",
             at["again"]["cells"]["median"],
             "ms",
             300,
-            note=note,
         ),
     ]
 
@@ -281,7 +276,7 @@ def scrolling(
                 "%",
                 95,
                 at_most=False,
-                note=f"drawn by the processor{busy(os.getloadavg()[0])}",
+                note="drawn by the processor",
             )
         )
     page.context.close()

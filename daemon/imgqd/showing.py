@@ -70,7 +70,9 @@ class Showing:
             self._searcher.warm(serving)
             top = min(RANKED if most is None else most, MOST_RANKED)
             ranked = self._ranked(query, serving, top)
-            cells = self._grid.ranked(*ranked, sort=sort, stacked=query.stacked, alike=alike)
+            cells = self._grid.ranked(
+                *ranked, query.filters, sort=sort, stacked=query.stacked, alike=alike
+            )
         else:
             cells = self._grid.filtered(
                 query.filters, most, sort=sort, stacked=query.stacked, alike=alike

@@ -169,6 +169,21 @@ def test_what_was_deleted_a_moment_ago_is_not_shown(gallery: Gallery) -> None:
     wait_for(lambda: gallery.path("a.jpg") in stale)
 
 
+def test_a_copy_elsewhere_does_not_keep_a_picture_in_a_folder(gallery: Gallery) -> None:
+    searcher = gallery.searcher()
+    grid = Grid(gallery.store, gone=searcher.gone)
+    number, other = gallery.add("in/a.jpg", unit(1)[0]), gallery.add("in/b.jpg", unit(1, 1)[0])
+    gallery.copy(number, "out/a.jpg")
+    inside, outside = (Filters(folders=(gallery.path(name),)) for name in ("in", "out"))
+    ranked = np.array([number, other]), [0.9, 0.8], [None, None]
+    assert sorted(told(grid.filtered(inside))["ids"]) == [number, other]
+    os.unlink(gallery.path("in/a.jpg"))
+    assert told(grid.filtered(inside))["ids"] == [other]
+    assert told(grid.ranked(*ranked, inside))["ids"] == [other]
+    assert told(grid.filtered(outside))["ids"] == [number]
+    assert sorted(told(grid.filtered(Filters()))["ids"]) == [number, other]
+
+
 @pytest.mark.parametrize("sort", ["best", "newest", "oldest"])
 def test_what_is_shown_first_is_looked_for_in_every_order(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch, sort: str
@@ -177,7 +192,7 @@ def test_what_is_shown_first_is_looked_for_in_every_order(
     ids = [gallery.add(f"{n}.jpg", unit(1, n)[0], taken=T + n) for n in (1, 3, 0, 2)]
     asked_for: list[int] = []
 
-    def gone(some: Sequence[int]) -> Ids:
+    def gone(some: Sequence[int], _: Filters) -> Ids:
         asked_for.extend(some)
         return np.asarray(some, dtype=np.int64)
 

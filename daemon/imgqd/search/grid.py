@@ -82,10 +82,10 @@ class Grid:
         self,
         store: Store,
         on_more: Callable[[], object] = lambda: None,
-        gone: Callable[[Sequence[int]], Ids] | None = None,
+        gone: Callable[[Sequence[int], Filters], Ids] | None = None,
     ) -> None:
         """`on_more` is called when more is known of what looks alike than was answered; `gone` tells
-        which ids are not on disk any more."""
+        of which ids no file that the filters show is on disk any more."""
         self._store = store
         self._gone = gone
         self.neighbours = Neighbours(store, on_more)
@@ -119,7 +119,7 @@ class Grid:
             places = places[_folded(columns, places)]
         if sort == "oldest":
             places = places[::-1]
-        places = places[self._there(columns.ids[places], columns.ids[places])]
+        places = places[self._there(columns.ids[places], columns.ids[places], filters)]
         total = len(places)
         behind: dict[int, list[int]] = {}
         if alike is not None:
@@ -133,12 +133,13 @@ class Grid:
         ids: Ids,
         scores: Sequence[float | None],
         relevances: Sequence[float | None],
+        filters: Filters = Filters(),  # noqa: B008 - it never changes
         *,
         sort: str = "best",
         stacked: bool = True,
         alike: int | None = None,
     ) -> Cells:
-        """The cells of pictures that were ranked; `best` is their own order. With `alike`, the row id
+        """The cells of pictures that were ranked, of those that pass; `best` is their own order. With `alike`, the row id
         of a model, the best of those that look alike stands for them."""
         columns = self.columns()
         there, places = columns.places(ids)
@@ -147,7 +148,7 @@ class Grid:
             unfolded = _folded(columns, places)
             kept, places = kept[unfolded], places[unfolded]
         shown = places if sort == "best" else np.sort(places)[:: 1 if sort == "newest" else -1]
-        on_disk = self._there(columns.ids[places], columns.ids[shown])
+        on_disk = self._there(columns.ids[places], columns.ids[shown], filters)
         kept, places = kept[on_disk], places[on_disk]
         total = len(places)
         behind: dict[int, list[int]] = {}
@@ -168,11 +169,11 @@ class Grid:
             behind,
         )
 
-    def _there(self, ids: Ids, shown: Ids) -> Mask:
+    def _there(self, ids: Ids, shown: Ids, filters: Filters) -> Mask:
         """Which are left when the first as they are `shown` have been looked for on disk."""
         if self._gone is None or not len(ids):
             return np.ones(len(ids), dtype=bool)
-        return ~among(ids, self._gone(shown[:SEEN].tolist()))
+        return ~among(ids, self._gone(shown[:SEEN].tolist(), filters))
 
     def _leaders(self, ids: Ids, model_id: int) -> Ids:
         """As near.leaders; who has no vector stands for itself."""

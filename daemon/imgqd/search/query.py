@@ -24,7 +24,7 @@ from imgqd.search.filters import Filters, parse_filters
 from imgqd.search.hits import Candidates, Collector, Hit
 from imgqd.search.index import VectorIndex
 from imgqd.search.liveness import Liveness
-from imgqd.search.ranking import FIRST_DEPTH, Ranked, Ranking
+from imgqd.search.ranking import FIRST_DEPTH, Ranked, Ranking, best_of
 from imgqd.search.refine import Plan, Refiner, Wishes, parse_wishes
 from imgqd.search.stacks import stack_of
 from imgqd.search.terms import (
@@ -151,19 +151,6 @@ def parse_request(request: dict[str, Any]) -> Query:
     return Query(terms, parse_filters(request), top, offset, min_score, request, wishes, stacked)
 
 
-def _best(candidates: Candidates, most: int, least: float | None) -> Ranked:
-    """The first `most` of candidates that come best first, down to `least`; each once."""
-    ids, scores = np.zeros(0, dtype=np.int64), np.zeros(0)
-    for some, values in candidates:
-        fresh = ~np.isin(some, ids)
-        ids = np.concatenate([ids, some[fresh]])
-        scores = np.concatenate([scores, values[fresh]])
-        if len(ids) >= most or (least is not None and len(scores) and scores[-1] < least):
-            break
-    kept = np.ones(len(ids), dtype=bool) if least is None else scores >= least
-    return ids[kept][:most], scores[kept][:most]
-
-
 class Searcher:
     """Answers queries over one library. Thread-safe; make one and keep it.
 
@@ -244,11 +231,11 @@ class Searcher:
         if passing is None or len(passing) > FEW:
             deepest = None if passing is None else DEEPEST
             walk = ranking.walk(most, allowed=allowed, least=plan.least, deepest=deepest)
-            ids, scores = _best(plan.sifted(walk), most, plan.least)
+            ids, scores = best_of(plan.sifted(walk), most, plan.least)
             if len(ids) >= most or ranking.complete:
                 return ids, *plan.told(ids, scores.tolist())
         every = ranking.of(index.ids() if passing is None else passing)
-        ids, scores = _best(plan.sifted([every]), most, plan.least)
+        ids, scores = best_of(plan.sifted([every]), most, plan.least)
         return ids, *plan.told(ids, scores.tolist())
 
     def _plan(self, query: Query, serving: Serving) -> Plan:
@@ -275,15 +262,16 @@ class Searcher:
         """Those of `ids` that are on disk, in their order, as hits without a score."""
         return [
             replace(hit, stack=stack_of(self._store, hit.picture, hit.path, hit.modified))
-            for hit in self._on_disk(ids)
+            for hit in self._on_disk(ids, Filters())
         ]
 
-    def gone(self, ids: Sequence[int]) -> Ids:
-        """Those of `ids` that are not on disk any more."""
-        return np.setdiff1d(ids, [hit.picture.id for hit in self._on_disk(ids)])
+    def gone(self, ids: Sequence[int], filters: Filters) -> Ids:
+        """Those of `ids` of which no file that `filters` shows is on disk any more."""
+        there = self._on_disk(ids, Filters(folders=filters.folders))
+        return np.setdiff1d(ids, [hit.picture.id for hit in there])
 
-    def _on_disk(self, ids: Sequence[int]) -> list[Hit]:
-        collector = self._collector(Filters(), len(ids), 0, None)
+    def _on_disk(self, ids: Sequence[int], filters: Filters) -> list[Hit]:
+        collector = self._collector(filters, len(ids), 0, None)
         collector.take([(np.asarray(ids, dtype=np.int64), np.full(len(ids), np.nan))])
         self._report(collector)
         return collector.hits()

@@ -6,7 +6,7 @@ query.py's business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -230,6 +230,19 @@ class _Errors:
         start, slope, deviation = self._line
         likely = start + slope * estimates.astype(np.float64)
         return tail((score - likely) / max(deviation, 1e-9))
+
+
+def best_of(candidates: Iterable[Ranked], most: int, least: float | None) -> Ranked:
+    """The first `most` of candidates that come best first, down to `least`; each once."""
+    ids, scores = np.zeros(0, dtype=np.int64), np.zeros(0)
+    for some, values in candidates:
+        fresh = ~np.isin(some, ids)
+        ids = np.concatenate([ids, some[fresh]])
+        scores = np.concatenate([scores, values[fresh]])
+        if len(ids) >= most or (least is not None and len(scores) and scores[-1] < least):
+            break
+    kept = np.ones(len(ids), dtype=bool) if least is None else scores >= least
+    return ids[kept][:most], scores[kept][:most]
 
 
 def cosines(vectors: Vectors, query: Vectors) -> Scores:
