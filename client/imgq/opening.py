@@ -95,8 +95,10 @@ def _check(command: Sequence[bytes], code: int | None) -> None:
     if code:
         from imgq.terminal import harmless_bytes
 
+        # A Mac's `open` is given all of them at once, and does not say which it was.
+        which = f" on {harmless_bytes(command[1])}" if len(command) == 2 else ""
         raise OutputError(
-            f"--open: {command[0].decode()} failed with {code} on {harmless_bytes(command[1])};"
+            f"--open: {command[0].decode()} failed with {code}{which};"
             " is there a viewer for such files?"
         )
 

@@ -288,7 +288,7 @@ def test_an_interpreter_that_has_no_imgqd_is_refused(monkeypatch, tmp_path):
     assert found.environment["PYTHONPATH"].split(os.pathsep)[0] == os.path.join(ROOT, "client")
 
 
-def test_the_wheel_holds_the_units(tmp_path):
+def test_the_wheel_holds_the_units_and_the_page(tmp_path):
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
         cwd=ROOT,
@@ -301,6 +301,10 @@ def test_the_wheel_holds_the_units(tmp_path):
         for name in (SERVICE, SOCKET, f"{LABEL}.plist"):
             with open(os.path.join(UNITS, name), "rb") as stream:
                 assert packed.read(f"imgqd/units/{name}") == stream.read()
+        names = packed.namelist()
+    # The page as it is served, and not what it is built from.
+    assert {"imgqd/web/static/index.html", "imgqd/web/static/app.js"} < set(names)
+    assert not [name for name in names if name.startswith("imgqd/web/browser")]
     assert service.template(SERVICE).startswith("# imgqd as a service")
 
 

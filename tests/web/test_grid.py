@@ -92,6 +92,27 @@ def test_back_returns_to_where_one_was(many: Visit) -> None:
     page.wait_for_function("() => Math.abs(window.scrollY - 5000) < 5")
 
 
+def test_words_find_more_than_one_screen_and_enter_keeps_it(many: Visit) -> None:
+    page = many.enter(query(q="a cat", stack="off"))
+    shown(page)
+    count = page.locator(".chips-count")
+    expect(count).to_have_text("The best 2,000")
+    page.evaluate("window.scrollTo(0, 5000)")
+    all_loaded(page)
+    page.get_by_role("searchbox").or_(page.locator(".ask-input")).first.focus(timeout=5000)
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(1000)
+    expect(count).to_have_text("The best 2,000")
+    heights = page.evaluate("document.documentElement.scrollHeight")
+    assert heights > 10_000
+
+
+def test_nothing_stands_above_the_page(visit: Visit) -> None:
+    page = visit.enter()
+    shown(page)
+    assert page.evaluate("document.querySelector('header.top').getBoundingClientRect().top") == 0
+
+
 def test_an_answer_to_words_shows_scores(visit: Visit) -> None:
     page = visit.enter(query(q="a cat"))
     expect_first(page, "chelsea")

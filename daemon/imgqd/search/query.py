@@ -24,7 +24,7 @@ from imgqd.search.filters import Filters, parse_filters
 from imgqd.search.hits import Candidates, Collector, Hit
 from imgqd.search.index import VectorIndex
 from imgqd.search.liveness import Liveness
-from imgqd.search.ranking import FIRST_DEPTH, Ranked, Ranking, best_of
+from imgqd.search.ranking import FIRST_DEPTH, Ranking, best_of
 from imgqd.search.refine import Plan, Refiner, Wishes, parse_wishes
 from imgqd.search.stacks import stack_of
 from imgqd.search.terms import (

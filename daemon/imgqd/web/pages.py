@@ -132,7 +132,7 @@ class Pages:
         packed = "gzip" in request.headers.get("Accept-Encoding", "")
         tag = f'"{file.tag}-gz"' if packed else f'"{file.tag}"'
         headers = {**file.headers(), "ETag": tag}
-        if request.query.get("v") == file.tag:
+        if request.query.get("v") == file.tag and file.kind != TYPES[".html"]:
             headers["Cache-Control"] = KEPT
         if tag in request.headers.get("If-None-Match", ""):
             return web.Response(status=304, headers=headers)

@@ -3,7 +3,7 @@
 // forty: each costs the browser and the daemon a request.
 
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rm, watch, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, watch, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, transform } from "esbuild";
@@ -19,7 +19,7 @@ const read = (name) => readFile(join(HERE, name), "utf8");
 /** What a build was made from: a line for each file, so that a forgotten build is seen without making one. */
 async function sources() {
   const names = (await readdir(HERE, { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile()).map((entry) => relative(HERE, join(entry.parentPath, entry.name)))
+    .filter((entry) => entry.isFile()).map((entry) => relative(HERE, join(entry.parentPath ?? entry.path, entry.name)))
     .filter((name) => !name.startsWith("node_modules")).sort();
   const lines = await Promise.all(names.map(async (name) =>
     `${createHash("sha256").update(await readFile(join(HERE, name))).digest("hex")}  ${name.replaceAll("\\", "/")}\n`));
@@ -41,7 +41,6 @@ async function make(to) {
   const page = (await read("index.html"))
     .replace("<!-- first -->", () => `<script>${scripts.join("")}</script>`)
     .replace("<!-- icons -->", () => icons.replace("<svg ", '<svg width="0" height="0" aria-hidden="true" class="icons" '));
-  await rm(to, { recursive: true, force: true });
   await mkdir(to, { recursive: true });
   await writeFile(join(to, "app.js"), app.outputFiles[0].contents);
   await writeFile(join(to, "app.css"), style);

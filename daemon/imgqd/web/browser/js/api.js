@@ -19,9 +19,10 @@ export class ApiError extends Error {
 /** What early.js asked for already, once and only where it is exactly this. @returns {Promise<Reply> | null} */
 function early(/** @type {string} */ url, /** @type {RequestInit} */ request) {
   const asked = /** @type {any} */ (window).imgqEarly;
-  if (!asked || url !== "/v1/grid" || asked.body !== request.body) return null;
+  if (!asked || url !== "/v1/grid") return null;
+  // Whatever is asked first: later on it would be an answer of long ago.
   delete (/** @type {any} */ (window).imgqEarly);
-  return asked.answer;
+  return asked.body === request.body ? asked.answer : null;
 }
 
 /** Resolves when what was asked early is answered, or has taken this long. @param {number} ms */

@@ -23,6 +23,8 @@ const commitListeners = new Set();
 let asking = null;
 let again = 0;
 let committed = "";
+/** The question whose whole answer is on the page. */
+let wholly = "";
 /** What the history is to hold and the daemon was not told yet, since its request was ended. */
 let untold = { key: "", remember: "" };
 
@@ -46,33 +48,31 @@ export async function ask(state, { whole = false, remember = "", quiet = false }
   asking = mine;
   if (!quiet) tell({ kind: "asking" });
   const key = questionKey(state);
-  const kept = remember || (untold.key === key ? untold.remember : "");
-  untold = { key, remember: kept };
-  /** @param {any} body */
-  const post = async (body) => {
-    const told = untold.remember ? { ...body, remember: untold.remember } : body;
-    const answer = await api.post("/grid", told, { signal: mine.signal });
-    if (asking === mine) untold = { key: "", remember: "" };
-    return answer;
-  };
+  if (remember || untold.key !== key) untold = { key, remember };
+  const terms = hasTerms(state);
   try {
     const { signal } = mine;
-    /** @type {any} */
-    let answer = null;
-    if (!whole) {
-      answer = await post(gridRequest(state, FIRST));
+    let complete = false;
+    // The best 60 by date are not the first 60 of the best 2000.
+    if (!whole && !(terms && state.sort && state.sort !== "best")) {
+      const answer = await api.post("/grid", gridRequest(state, FIRST), { signal });
       if (signal.aborted) return;
-      const complete = answer.ids.length < FIRST || results.held(answer) >= answer.total;
+      // What is found by its content ends where it is cut: the answer does not say what is behind.
+      complete = !terms && (answer.ids.length < FIRST || results.held(answer) >= answer.total);
       put(answer, state, complete);
       // The rest is not to compete with the first pictures for the processor.
       if (!complete) await painted();
       if (signal.aborted) return;
     }
-    if (!answer || (answer.ids.length >= FIRST && results.held(answer) < answer.total)) {
-      answer = await post(gridRequest(state, hasTerms(state) ? MOST : undefined));
+    if (!complete) {
+      const body = gridRequest(state, terms ? MOST : undefined);
+      const told = untold.remember ? { ...body, remember: untold.remember } : body;
+      const answer = await api.post("/grid", told, { signal });
       if (signal.aborted) return;
+      untold = { key: "", remember: "" };
       put(answer, state, true);
     }
+    wholly = key;
     hint(null);
   } catch (error) {
     if (aborted(error) || mine.signal.aborted) return;
@@ -84,6 +84,7 @@ export async function ask(state, { whole = false, remember = "", quiet = false }
 
 /** @param {any} answer @param {State} state @param {boolean} complete */
 function put(answer, state, complete) {
+  wholly = "";
   thumbnailVersion(answer.version ?? "");
   results.put({ ...results.fromAnswer(answer), complete });
   tell({ kind: "answered", complete });
@@ -110,7 +111,7 @@ export function commit() {
   if (key === committed || !state.q.trim()) return;
   committed = key;
   void import("./arguments.js").then(({ quoted, toArguments }) => {
-    if (address.sameQuestion(state, address.read())) void ask(state, { remember: quoted(toArguments(state)) });
+    if (address.sameQuestion(state, address.read())) void ask(state, { whole: wholly === key, remember: quoted(toArguments(state)) });
   }, () => { /* The daemon is away, as the question itself is told. */ });
 }
 
