@@ -145,9 +145,8 @@ def cpu_seconds(pid: int) -> float:
     for process in family(pid):
         with contextlib.suppress(psutil.Error):
             times = process.cpu_times()
-            total += times.user + times.system
-            if process.pid == pid:
-                total += times.children_user + times.children_system
+            # Each has those of its own children that ended: decoders are forked anew all the time.
+            total += times.user + times.system + times.children_user + times.children_system
     return total
 
 
