@@ -211,6 +211,17 @@ def test_the_compact_kind_finds_the_best_ten_among_candidates(compact: Gallery) 
     assert kept >= 396
 
 
+def test_few_that_pass_come_in_their_order(compact: Gallery) -> None:
+    ids = compact.stored()[0]
+    for seed in range(60):
+        few = np.random.default_rng(seed).choice(ids, 2 + seed % 8, replace=False)
+        query = unit(1, seed=500 + seed)[0]
+        ranking = Ranking(compact.store, compact.model_id, compact.index, query)
+        walk = ranking.walk(1000, allowed=lambda some, few=few: some[np.isin(some, few)])
+        found = np.concatenate([some for some, _ in walk])
+        assert found.tolist() == ranking.of(few)[0].tolist()
+
+
 def _until(ranking: Ranking, need: int) -> Iterator[tuple[Any, Any]]:
     count = 0
     for ids, scores in ranking.walk(need):

@@ -29,6 +29,8 @@ EXACT_MARGIN = 1e-3
 # How many standard deviations of the estimates' error a picture may lie beyond the candidates seen
 # and still be waited for.
 MARGIN_DEVIATIONS = 3.0
+# Of fewer pictures the estimates' error says nothing: of one alone it would seem to be none.
+FEWEST = 30
 # The share of the results that may be expected to be missing when no more candidates are read.
 # Chosen on other vectors and questions than those that are quoted (docs/performance.md).
 LOSS = 0.002
@@ -159,7 +161,7 @@ class _Walk:
         """How many of the candidates that come next are to be read, for hardly any of the best to
         be expected among those after them."""
         self._enough = False
-        if len(self._best) < self._need:
+        if len(self._best) < self._need or self._errors.count < FEWEST:
             return max(FIRST_STEP, self._errors.count)
         if not len(estimates):
             return 0
@@ -175,7 +177,7 @@ class _Walk:
             floor = estimate + EXACT_MARGIN
         elif self._errors.count >= self._patience:
             floor = -2.0
-        elif self._errors.count:
+        elif self._errors.count >= FEWEST:
             floor = self._errors.highest(estimate)
         else:
             return self._take(2.0)
