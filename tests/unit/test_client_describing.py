@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,17 +10,16 @@ import pytest
 import imgq
 from imgq.cli import main
 from imgq.facets import table
+from tests.unit.client_kit import home
 from tests.unit.small_daemon import NOT_UTF8, Running, running
+
+__all__ = ["home"]
 
 Captured = pytest.CaptureFixture[bytes]
 
 
 @pytest.fixture
-def daemon(tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    home = os.path.join(tmp_path, "home")
-    monkeypatch.setenv("IMGQ_HOME", home)
-    monkeypatch.setenv("IMGQ_NO_SPAWN", "1")
-    monkeypatch.delenv("IMGQ_SOCKET", raising=False)
+def daemon(home: str) -> Iterator[Running]:
     with running(home) as daemon:
         yield daemon
 

@@ -10,18 +10,17 @@ from typing import Any
 import pytest
 
 from imgq.cli import main
+from tests.unit.client_kit import home
 from tests.unit.client_process import environment, run, run_in_terminal
 from tests.unit.small_daemon import SmallDaemon, running
+
+__all__ = ["home"]
 
 Captured = pytest.CaptureFixture[bytes]
 
 
 @pytest.fixture
-def small(tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallDaemon]:
-    home = os.path.join(tmp_path, "home")
-    monkeypatch.setenv("IMGQ_HOME", home)
-    monkeypatch.setenv("IMGQ_NO_SPAWN", "1")
-    monkeypatch.delenv("IMGQ_SOCKET", raising=False)
+def small(home: str) -> Iterator[SmallDaemon]:
     with running(home) as daemon:
         daemon.daemon.watched[b"/"] = []
         yield daemon.daemon

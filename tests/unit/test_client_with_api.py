@@ -11,18 +11,17 @@ import pytest
 
 import imgq
 from imgq.cli import main
+from tests.unit.client_kit import home
 from tests.unit.small_daemon import NOT_UTF8, Running, running
+
+__all__ = ["home"]
 
 Captured = pytest.CaptureFixture[bytes]
 
 
 @pytest.fixture
-def daemon(tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    home = os.path.join(tmp_path, "home")
-    monkeypatch.setenv("IMGQ_HOME", home)
-    monkeypatch.setenv("IMGQ_NO_SPAWN", "1")
-    monkeypatch.delenv("IMGQ_SOCKET", raising=False)
-    monkeypatch.chdir(tmp_path)
+def daemon(home: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    monkeypatch.chdir(home)
     with running(home, tcp=True) as daemon:
         daemon.daemon.in_sync.set()
         yield daemon
