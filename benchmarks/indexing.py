@@ -86,6 +86,8 @@ def one_run(args: Any, spec: str, photos: str, warm: str) -> Rate:
         running.start()
         running.client.watch(warm)
         running.client.sync()
+        # Encoding the phrases it compares with belongs to a model's first start; this waits for it.
+        running.client.search("warm", relevant=True, timeout=60)
         return ours(running, photos)
 
 

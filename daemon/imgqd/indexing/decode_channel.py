@@ -25,6 +25,12 @@ COMMAND = ("-S", "-P", "-B", "-m", "imgqd.indexing.decode_worker")
 # One fork for each file would cost as much processor time as decoding a small JPEG does.
 FILES_PER_CHILD = 16
 START_TIMEOUT_S = 30.0
+# glibc: what one picture frees is there for the next, where the system would have to clear pages anew.
+_KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
+    "MALLOC_TOP_PAD_": str(16 << 20),
+}
 _KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMP", "TEMP")
 
 
@@ -272,6 +278,7 @@ def environment() -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "PYTHONUTF8": "1",
         "OMP_NUM_THREADS": "1",
+        **_KEEP_MEMORY,
     }
 
 

@@ -31,7 +31,6 @@ from imgqd.records import Decoded, FileRow, Job, Metadata, Preprocess, Signature
 # nothing younger than a tick is believed. FAT has ticks of two seconds and only whole ones.
 TICK_S = 0.02
 COARSE_TICK_S = 2.1
-CHUNK = 1 << 20
 
 
 class Territory(Protocol):
@@ -267,9 +266,7 @@ def problem_outcome(job: Job, signature: Signature, error: ProblemError) -> Outc
 
 
 def hash_file(fd: int) -> bytes:
-    """BLAKE2b-160 of the whole file, read in chunks from the start."""
-    digest = hashlib.blake2b(digest_size=20)
-    os.lseek(fd, 0, os.SEEK_SET)
-    while chunk := os.read(fd, CHUNK):
-        digest.update(chunk)
-    return digest.digest()
+    """BLAKE2b-160 of the whole file, read in pieces from the start."""
+    with open(fd, "rb", buffering=0, closefd=False) as stream:
+        stream.seek(0)
+        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=20)).digest()

@@ -179,6 +179,8 @@ class PictureFile:
             if pixels.swaps_sides(self._orientation):
                 least = least[1], least[0]
             box = _whole_box(image.draft(None, least), image.size, self._orientation)
+            # It is in memory as a whole: in pieces, each would be joined to what is left of the last.
+            image.decodermaxblock = len(self._data)
         image.load()
         # Pillow's TIFF plug-in turns the pixels itself.
         turn = 1 if self.format == "tiff" else self._orientation
@@ -247,7 +249,12 @@ def _read(stream: io.BufferedReader, name: bytes) -> tuple[str, bytes]:
         if word in (None, "tiff") and formats.by_name(name) == "raw":
             word = "raw"
         if word in _FROM_MEMORY:
-            data += stream.read()
+            # From the start where that can be: joining would copy everything once more.
+            if stream.seekable():
+                stream.seek(0)
+                data = stream.read()
+            else:
+                data += stream.read()
     except OSError as error:
         raise Refused("unreadable", f"it cannot be read: {error.strerror or error}") from error
     if not data:

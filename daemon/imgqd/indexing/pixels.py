@@ -92,7 +92,9 @@ def prepare(
     full = image.size if size is None else size
     target = resized_size(full, want)
     method = _filter(want)
-    if target[0] * target[1] > _LARGEST_RESIZED and want.resize_mode != "squash":
+    # A reduced picture is not equal bit by bit in any case, and the rest of it would be cut off.
+    part = box is not None or target[0] * target[1] > _LARGEST_RESIZED
+    if part and want.resize_mode != "squash":
         image = _resize_centre(image, target, want, method, box)
     elif box is not None or image.size != target:
         image = image.resize(target, method, box)

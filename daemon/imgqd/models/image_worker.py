@@ -11,6 +11,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from imgqd.models.artifact import MANIFEST, read_manifest
 from imgqd.models.wire import Array, claim_stdout, receive, send
 
 Run = Callable[[Array], Array]
+
+# Up to so many threads each encode pictures of their own (docs/performance.md).
+MOST_SHARES = 4
 
 
 def load(order: dict[str, Any]) -> tuple[Run, str]:
@@ -69,10 +73,13 @@ def _accelerator(device: str) -> str | None:
 
 
 def _graph(path: str, threads: int) -> Run:
+    """A tower in onnxruntime. Few threads take a share of the batch each and never wait for one
+    another; many would read all weights for too few pictures, and work on one picture together."""
     import onnxruntime
 
+    shares = threads if 1 < threads <= MOST_SHARES else 1
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = max(1, threads)
+    options.intra_op_num_threads = max(1, threads // shares)
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     # Spinning helps within a batch; between batches it would only burn a core.
@@ -84,7 +91,15 @@ def _graph(path: str, threads: int) -> Run:
         vectors: Array = session.run(None, {name: values})[0]
         return vectors
 
-    return run
+    if shares == 1:
+        return run
+    at_once = ThreadPoolExecutor(shares)
+
+    def run_shares(values: Array) -> Array:
+        parts = np.array_split(values, min(shares, len(values)))
+        return np.concatenate(list(at_once.map(run, parts)))
+
+    return run_shares
 
 
 def _torch_tower(path: str, manifest: dict[str, Any], tower: str, device: str, half: bool) -> Run:
