@@ -190,15 +190,14 @@ def test_without_terms_filters_leave_the_newest(data: st.DataObject, exact: Gall
 
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
-def test_the_compact_kind_is_exact_where_all_that_pass_are_compared(
+def test_the_compact_kind_is_exact_where_all_that_pass_are_asked_for(
     data: st.DataObject, compact: Gallery
 ) -> None:
     filters = data.draw(some_filters(compact.root))
-    query = Query((Term("text", "sea"),), filters, 1000)
+    query = Query((Term("text", "sea"),), filters, ROWS)
     answer = compact.searcher().search(query, compact.serving())
     vector = compact.words.encode(["sea"])[0]
-    # A thousand of at most 1,500: whatever passes is compared.
-    assert_ranked(ids_of(answer), full_ranking(compact, vector, filters), slice(1000))
+    assert_ranked(ids_of(answer), full_ranking(compact, vector, filters), slice(ROWS))
 
 
 def test_the_compact_kind_finds_the_best_ten_among_candidates(compact: Gallery) -> None:
@@ -209,6 +208,30 @@ def test_the_compact_kind_finds_the_best_ten_among_candidates(compact: Gallery) 
         found = np.concatenate([ids for ids, _ in _until(ranking, 10)])[:10]
         kept += len(set(found.tolist()) & set(list(full_ranking(compact, vector, Filters()))[:10]))
     assert kept >= 396
+
+
+def test_the_larger_a_library_the_further_down_is_looked(
+    compact: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kept() -> int:
+        held = 0
+        for seed in range(20):
+            vector = unit(1, seed=300 + seed)[0]
+            ranking = Ranking(compact.store, compact.model_id, compact.index, vector)
+            found = np.concatenate([ids for ids, _ in _until(ranking, 10)])[:10]
+            held += len(set(found.tolist()) & set(ranking.of(compact.index.ids())[0][:10].tolist()))
+        return held
+
+    for name, value in {
+        "PATIENCE": 12,
+        "PATIENCE_EACH": 1,
+        "FIRST_STEP": 12,
+        "LEAST_STEP": 1,
+    }.items():
+        monkeypatch.setattr(ranking_module, name, value)
+    short = kept()
+    monkeypatch.setattr(ranking_module, "PATIENCE_SHARE", 0.1)
+    assert short < kept() >= 198
 
 
 def test_few_that_pass_come_in_their_order(compact: Gallery) -> None:

@@ -26,9 +26,9 @@ SPARE = 16
 READ = 4096
 # How far scores of the exact kind can be off: fp16 shortens or lengthens a vector by 2**-11 at most.
 EXACT_MARGIN = 1e-3
-# How many standard deviations of the estimates' error a picture may lie beyond the candidates seen
-# and still be waited for.
-MARGIN_DEVIATIONS = 3.0
+# Below the candidates that are known, there are e times as many for each so many standard
+# deviations of the estimates' error, or more; where estimates hardly differ they tell nothing.
+STEEPEST = 3.0
 # Of fewer pictures the estimates' error says nothing: of one alone it would seem to be none.
 FEWEST = 30
 # The share of the results that may be expected to be missing when no more candidates are read.
@@ -36,9 +36,11 @@ FEWEST = 30
 LOSS = 0.002
 # Where the candidates' estimates hardly differ, their slope against the scores is chance.
 SLOPES = (0.5, 2.0)
-# The margin is not waited for beyond so many candidates, or so many for each result wanted.
+# Reading ends after so many candidates, or so many for each result wanted, or this share of all: the
+# ten best of more pictures are nearer to one another, and so further down.
 PATIENCE = 2000
 PATIENCE_EACH = 10
+PATIENCE_SHARE = 1 / 800
 
 
 class Ranking:
@@ -82,8 +84,9 @@ class Ranking:
         `complete` tells whether that was all.
         """
         self.complete = False
-        walk = _Walk(self, need, least)
-        depth = max(FIRST_DEPTH, 2 * need)
+        patience = max(PATIENCE, PATIENCE_EACH * need, PATIENCE_SHARE * self._index.count)
+        walk = _Walk(self, need, least, patience)
+        depth = max(FIRST_DEPTH, 2 * need, int(PATIENCE_SHARE * self._index.count))
         position = 0
         while True:
             if deepest is not None:
@@ -100,9 +103,9 @@ class Ranking:
                     fresh = allowed(fresh)
                 walk.look_at(fresh, ids[position:end], estimates[position:end])
                 position = end
-                step = max(walk.within_reach(estimates[end:]), LEAST_STEP) if inexact else 2 * step
+                step = max(walk.within_reach(estimates, end), LEAST_STEP) if inexact else 2 * step
                 if not (no_more and position == len(ids)):
-                    yield walk.certain(float(estimates[end - 1]), exact=not inexact)
+                    yield walk.certain(estimates[:end], exact=not inexact)
                     if walk.hopeless:
                         self.complete = True
                         return
@@ -123,11 +126,11 @@ class Ranking:
 class _Walk:
     """What a walk has looked at, and what of it was not yielded yet."""
 
-    def __init__(self, ranking: Ranking, need: int, least: float | None) -> None:
+    def __init__(self, ranking: Ranking, need: int, least: float | None, patience: float) -> None:
         self._ranking = ranking
         self._need = need
         self._least = -2.0 if least is None else least
-        self._patience = max(PATIENCE, PATIENCE_EACH * need)
+        self._patience = patience
         self._seen: set[int] = set()
         self._ids: Ids = np.zeros(0, np.int64)
         self._scores: Scores = np.zeros(0)
@@ -157,34 +160,38 @@ class _Walk:
         self._scores = np.concatenate([self._scores, scores])
         self._best = np.sort(np.concatenate([self._best, scores]))[-self._need :]
 
-    def within_reach(self, estimates: Vectors) -> int:
-        """How many of the candidates that come next are to be read, for hardly any of the best to
-        be expected among those after them."""
+    def within_reach(self, estimates: Vectors, start: int) -> int:
+        """How many of the candidates from `start` on are to be read, for hardly any of the best to
+        be expected among those after them, be they among the candidates or not."""
         self._enough = False
         if len(self._best) < self._need or self._errors.count < FEWEST:
             return max(FIRST_STEP, self._errors.count)
-        if not len(estimates):
-            return 0
-        chances = self._errors.chances(estimates, float(self._best[0]))
-        missed = np.cumsum(chances[::-1])[::-1]
-        wanted = int(np.count_nonzero(missed > LOSS * self._need))
-        self._enough = not wanted
-        return wanted
+        score = float(self._best[0])
+        chances = self._errors.chances(estimates[start:], score)
+        beyond = self._errors.beyond(estimates, score)
+        missed = np.cumsum(chances[::-1])[::-1] + beyond
+        wanted = int(np.count_nonzero(missed > self._few()))
+        self._enough = not wanted and beyond <= self._few()
+        return min(wanted, int(self._patience) - self._errors.count)
 
-    def certain(self, estimate: float, *, exact: bool) -> Ranked:
-        """What nothing below `estimate`, the last candidate's, is expected to beat."""
+    def certain(self, estimates: Vectors, *, exact: bool) -> Ranked:
+        """What nothing below `estimates`, those of all candidates so far, is expected to beat."""
         if exact:
-            floor = estimate + EXACT_MARGIN
+            floor = float(estimates[-1]) + EXACT_MARGIN
         elif self._errors.count >= self._patience:
             floor = -2.0
         elif self._errors.count >= FEWEST:
-            floor = self._errors.highest(estimate)
+            floor = self._errors.highest(estimates, self._few())
         else:
             return self._take(2.0)
         self.hopeless = floor < self._least and (exact or self._errors.count < self._patience)
         if self._enough:
             floor = min(floor, float(self._best[0]))
         return self._take(floor)
+
+    def _few(self) -> float:
+        """How many may be missed, whether they pass the filter or not."""
+        return LOSS * self._need * len(self._seen) / max(self._errors.count, 1)
 
     def rest(self) -> Ranked:
         """Everything: there are no more candidates."""
@@ -222,16 +229,36 @@ class _Errors:
         rest = spread[1, 1] - 2 * slope * spread[0, 1] + slope * slope * spread[0, 0]
         self._line = (means[1] - slope * means[0], slope, max(rest, 0.0) ** 0.5)
 
-    def highest(self, estimate: float) -> float:
-        """The score that a candidate with this estimate may have at most, but for chance."""
-        start, slope, deviation = self._line
-        return float(start + slope * estimate + MARGIN_DEVIATIONS * deviation)
-
     def chances(self, estimates: Vectors, score: float) -> Scores:
         """How likely each of the candidates with these estimates (n,) has at least this score."""
         start, slope, deviation = self._line
         likely = start + slope * estimates.astype(np.float64)
         return tail((score - likely) / max(deviation, 1e-9))
+
+    def beyond(self, estimates: Vectors, score: float) -> float:
+        """How many pictures below candidates with these estimates (n,), which fall, may be expected
+        to have at least this score.
+
+        The further down, the more pictures there are: their number is taken to grow as fast as it
+        did down to here (exponentially, Hill 1975), and each to be off as the candidates were.
+        """
+        start, slope, deviation = self._line
+        deviation = max(deviation, 1e-9)
+        last = float(estimates[-1])
+        rise = slope * max(float(estimates.mean()) - last, 0.0)
+        steep = min(deviation / max(rise, 1e-12), STEEPEST)
+        gap = (score - start - slope * last) / deviation
+        near, shifted = tail(np.array([gap, gap - steep]))
+        more = np.exp(min(steep * (steep / 2 - gap), 50.0)) * shifted - near
+        return float(len(estimates) * max(more, 0.0))
+
+    def highest(self, estimates: Vectors, few: float) -> float:
+        """The score that fewer than `few` below candidates with these estimates are expected to have."""
+        low, high = -2.0, 2.0
+        for _ in range(24):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.beyond(estimates, middle) > few else (low, middle)
+        return high
 
 
 def best_of(candidates: Iterable[Ranked], most: int, least: float | None) -> Ranked:
