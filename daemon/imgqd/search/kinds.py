@@ -103,7 +103,9 @@ def make_trained(kind: str, dim: int, sample: Vectors, *, expected: int = 0) -> 
         _widen_search(inner)
     index = faiss.IndexIDMap(inner)
     index.train(sample[:TRAINING_LIMIT])
-    codes = faiss.downcast_index(inner.index) if isinstance(inner, faiss.IndexPreTransform) else inner
+    codes = (
+        faiss.downcast_index(inner.index) if isinstance(inner, faiss.IndexPreTransform) else inner
+    )
     if isinstance(codes, faiss.IndexPQFastScan):
         # The centroids in another order, in which vectors are coded faster.
         codes.pq.sync_transposed_centroids()
