@@ -6,6 +6,7 @@ query.py's business.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -29,11 +30,12 @@ EXACT_MARGIN = 1e-3
 # Below the candidates that are known, there are e times as many for each so many standard
 # deviations of the estimates' error, or more; where estimates hardly differ they tell nothing.
 STEEPEST = 3.0
+FARTHEST = 40.0
 # Of fewer pictures the estimates' error says nothing: of one alone it would seem to be none.
 FEWEST = 30
 # The share of the results that may be expected to be missing when no more candidates are read.
 # Chosen on other vectors and questions than those that are quoted (docs/performance.md).
-LOSS = 0.002
+LOSS = 0.004
 # Where the candidates' estimates hardly differ, their slope against the scores is chance.
 SLOPES = (0.5, 2.0)
 # Reading ends after so many candidates, or so many for each result wanted, or this share of all: the
@@ -242,23 +244,37 @@ class _Errors:
         The further down, the more pictures there are: their number is taken to grow as fast as it
         did down to here (exponentially, Hill 1975), and each to be off as the candidates were.
         """
-        start, slope, deviation = self._line
-        deviation = max(deviation, 1e-9)
-        last = float(estimates[-1])
-        rise = slope * max(float(estimates.mean()) - last, 0.0)
-        steep = min(deviation / max(rise, 1e-12), STEEPEST)
-        gap = (score - start - slope * last) / deviation
-        near, shifted = tail(np.array([gap, gap - steep]))
-        more = np.exp(min(steep * (steep / 2 - gap), 50.0)) * shifted - near
-        return float(len(estimates) * max(more, 0.0))
+        likely, deviation, steep = self._end(estimates)
+        return len(estimates) * _more((score - likely) / deviation, steep)
 
     def highest(self, estimates: Vectors, few: float) -> float:
-        """The score that fewer than `few` below candidates with these estimates are expected to have."""
-        low, high = -2.0, 2.0
+        """The score that `few` below candidates with these estimates are expected to have."""
+        likely, deviation, steep = self._end(estimates)
+        low, high = -FARTHEST, FARTHEST
         for _ in range(24):
             middle = (low + high) / 2
-            low, high = (middle, high) if self.beyond(estimates, middle) > few else (low, middle)
-        return high
+            more = len(estimates) * _more(middle, steep)
+            low, high = (middle, high) if more > few else (low, middle)
+        return likely + deviation * high
+
+    def _end(self, estimates: Vectors) -> tuple[float, float, float]:
+        """Of the last of these: its likely score, how far that is off, and how many times e more
+        pictures there are for each such deviation below it."""
+        start, slope, deviation = self._line
+        deviation, last = max(deviation, 1e-9), float(estimates[-1])
+        rise = slope * max(float(estimates.mean()) - last, 1e-12)
+        return start + slope * last, deviation, min(deviation / rise, STEEPEST)
+
+
+def _more(gap: float, steep: float) -> float:
+    """How many, for each candidate, lie below the last one and reach `gap` deviations above it:
+    the integral over t > 0 of steep * exp(steep * t) * Q(gap + t)."""
+    shifted = math.exp(min(steep * (steep / 2 - gap), FARTHEST)) * _tail(gap - steep)
+    return max(shifted - _tail(gap), 0.0)
+
+
+def _tail(gap: float) -> float:
+    return 0.5 * math.erfc(gap * 0.5**0.5)
 
 
 def best_of(candidates: Iterable[Ranked], most: int, least: float | None) -> Ranked:
