@@ -2,9 +2,9 @@
 
 `exact` keeps every vector as fp16. `compact` keeps 4 bits for each few principal axes (product
 quantization read in registers: Jegou et al., TPAMI 2011; Andre et al., VLDB 2015; the axes dealt out
-as Ge et al., CVPR 2013): its answers are candidates for an exact re-rank. `auto` is the first up to EXACT_LIMIT vectors
-and the second above. Anything else is a FAISS factory string. Locking, growth and snapshots are
-index.py's.
+as in Ge et al., CVPR 2013): its answers are candidates for an exact re-rank. `auto` is the first up to
+EXACT_LIMIT vectors and the second above. Anything else is a FAISS factory string. Locking, growth and
+snapshots are index.py's.
 """
 
 from __future__ import annotations
