@@ -252,9 +252,8 @@ def _read(stream: io.BufferedReader, name: bytes) -> tuple[str, bytes]:
             # From the start where that can be: joining would copy everything once more.
             if stream.seekable():
                 stream.seek(0)
-                data = stream.read()
-            else:
-                data += stream.read()
+                data = b""
+            data += stream.read()
     except OSError as error:
         raise Refused("unreadable", f"it cannot be read: {error.strerror or error}") from error
     if not data:

@@ -96,16 +96,14 @@ def make_trained(kind: str, dim: int, sample: Vectors, *, expected: int = 0) -> 
     """
     if kind in ("auto", "compact"):
         # From all over: the first pictures may all be of one year.
-        sample = sample[:: max(1, len(sample) // COMPACT_SAMPLE)]
+        sample = sample[:: -(-len(sample) // COMPACT_SAMPLE)]
         inner = _compact(groups_for(dim, expected), sample)
     else:
         inner = faiss.index_factory(dim, kind, faiss.METRIC_INNER_PRODUCT)
         _widen_search(inner)
     index = faiss.IndexIDMap(inner)
     index.train(sample[:TRAINING_LIMIT])
-    codes = (
-        faiss.downcast_index(inner.index) if isinstance(inner, faiss.IndexPreTransform) else inner
-    )
+    codes = codes_of(inner)
     if isinstance(codes, faiss.IndexPQFastScan):
         # The centroids in another order, in which vectors are coded faster.
         codes.pq.sync_transposed_centroids()
@@ -120,10 +118,20 @@ def groups_for(dim: int, expected: int) -> int:
 def fits(index: Any, count: int) -> bool:
     """False when a compact index of `count` vectors is not of the kind made for so many now."""
     inner = faiss.downcast_index(index.index)
-    if not isinstance(inner, faiss.IndexPreTransform):
+    codes = codes_of(inner)
+    if not isinstance(inner, faiss.IndexPreTransform) or not isinstance(
+        codes, faiss.IndexPQFastScan
+    ):
         return False
-    codes = faiss.downcast_index(inner.index)
-    return isinstance(codes, faiss.IndexPQFastScan) and groups_for(index.d, count) == codes.M
+    return groups_for(index.d, count) == codes.M
+
+
+def codes_of(inner: Any) -> Any:
+    """The index that keeps the codes: what is below an IndexIDMap, or below the axes it turns to."""
+    inner = faiss.downcast_index(inner)
+    if isinstance(inner, faiss.IndexPreTransform):
+        return faiss.downcast_index(inner.index)
+    return inner
 
 
 def _compact(groups: int, sample: Vectors) -> Any:

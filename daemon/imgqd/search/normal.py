@@ -1,4 +1,4 @@
-"""The tail of the normal distribution for thousands of numbers at once, which a query wants."""
+"""The tail of the normal distribution, also for thousands of numbers at once, which a query wants."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ Numbers = npt.NDArray[np.float64]
 
 # math.erfc takes one number at a time.
 _GRID = np.linspace(-8.0, 30.0, 19_001)
-_LOG_TAIL = np.fromiter((math.log(0.5 * math.erfc(v / math.sqrt(2))) for v in _GRID), float)
+
+
+def tail_of_one(z: float) -> float:
+    """The share of a normal distribution above z."""
+    return 0.5 * math.erfc(z / math.sqrt(2))
+
+
+_LOG_TAIL = np.fromiter((math.log(tail_of_one(v)) for v in _GRID), float)
 
 
 def tail(z: Numbers) -> Numbers:

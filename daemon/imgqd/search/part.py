@@ -15,7 +15,7 @@ import faiss
 import numpy as np
 
 from imgqd.records import Ids, Vectors
-from imgqd.search.kinds import TRAINING_LIMIT, make_exact, make_trained
+from imgqd.search.kinds import TRAINING_LIMIT, codes_of, make_exact, make_trained
 
 CHUNK = 10_000
 PIECE = 1 << 20
@@ -173,10 +173,7 @@ def _forgets(inner: Any) -> bool:
     IndexIDMap closes the gaps in its list of ids, so the index below must do the same. IVF does
     not renumber what stays, which then answers under wrong ids; graphs cannot remove at all.
     """
-    inner = faiss.downcast_index(inner)
-    if isinstance(inner, faiss.IndexPreTransform):
-        return _forgets(inner.index)
-    return isinstance(inner, faiss.IndexFlatCodes | faiss.IndexFastScan)
+    return isinstance(codes_of(inner), faiss.IndexFlatCodes | faiss.IndexFastScan)
 
 
 def _clear_tail(inner: Any) -> None:
@@ -185,9 +182,7 @@ def _clear_tail(inner: Any) -> None:
     FAISS 1.15 leaves them as they were and joins the codes of what is added next by `or`, which
     then answers wrongly (found by adding after removing; RaBitQ has code of its own).
     """
-    inner = faiss.downcast_index(inner)
-    if isinstance(inner, faiss.IndexPreTransform):
-        inner = faiss.downcast_index(inner.index)
+    inner = codes_of(inner)
     rabitq = isinstance(inner, faiss.IndexRaBitQFastScan)
     if not isinstance(inner, faiss.IndexFastScan) or rabitq or not inner.ntotal % inner.bbs:
         return

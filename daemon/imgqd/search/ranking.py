@@ -15,7 +15,7 @@ import numpy.typing as npt
 from imgqd.library.store import Store
 from imgqd.records import Ids, Vectors
 from imgqd.search.index import VectorIndex
-from imgqd.search.normal import tail
+from imgqd.search.normal import tail, tail_of_one
 
 Scores = npt.NDArray[np.float64]
 Ranked = tuple[Ids, Scores]
@@ -86,9 +86,9 @@ class Ranking:
         `complete` tells whether that was all.
         """
         self.complete = False
-        patience = max(PATIENCE, PATIENCE_EACH * need, PATIENCE_SHARE * self._index.count)
-        walk = _Walk(self, need, least, patience)
-        depth = max(FIRST_DEPTH, 2 * need, int(PATIENCE_SHARE * self._index.count))
+        share = int(PATIENCE_SHARE * self._index.count)
+        walk = _Walk(self, need, least, max(PATIENCE, PATIENCE_EACH * need, share))
+        depth = max(FIRST_DEPTH, 2 * need, share)
         position = 0
         while True:
             if deepest is not None:
@@ -128,7 +128,7 @@ class Ranking:
 class _Walk:
     """What a walk has looked at, and what of it was not yielded yet."""
 
-    def __init__(self, ranking: Ranking, need: int, least: float | None, patience: float) -> None:
+    def __init__(self, ranking: Ranking, need: int, least: float | None, patience: int) -> None:
         self._ranking = ranking
         self._need = need
         self._least = -2.0 if least is None else least
@@ -172,9 +172,10 @@ class _Walk:
         chances = self._errors.chances(estimates[start:], score)
         beyond = self._errors.beyond(estimates, score)
         missed = np.cumsum(chances[::-1])[::-1] + beyond
-        wanted = int(np.count_nonzero(missed > self._few()))
-        self._enough = not wanted and beyond <= self._few()
-        return min(wanted, int(self._patience) - self._errors.count)
+        few = self._few()
+        wanted = int(np.count_nonzero(missed > few))
+        self._enough = not wanted and beyond <= few
+        return min(wanted, self._patience - self._errors.count)
 
     def certain(self, estimates: Vectors, *, exact: bool) -> Ranked:
         """What nothing below `estimates`, those of all candidates so far, is expected to beat."""
@@ -269,12 +270,8 @@ class _Errors:
 def _more(gap: float, steep: float) -> float:
     """How many, for each candidate, lie below the last one and reach `gap` deviations above it:
     the integral over t > 0 of steep * exp(steep * t) * Q(gap + t)."""
-    shifted = math.exp(min(steep * (steep / 2 - gap), FARTHEST)) * _tail(gap - steep)
-    return max(shifted - _tail(gap), 0.0)
-
-
-def _tail(gap: float) -> float:
-    return 0.5 * math.erfc(gap * 0.5**0.5)
+    shifted = math.exp(min(steep * (steep / 2 - gap), FARTHEST)) * tail_of_one(gap - steep)
+    return max(shifted - tail_of_one(gap), 0.0)
 
 
 def best_of(candidates: Iterable[Ranked], most: int, least: float | None) -> Ranked:
