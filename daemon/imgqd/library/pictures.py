@@ -85,12 +85,17 @@ class Pictures(Added):
 
         Pictures without a vector of this model are left out.
         """
-        rows = self.read(
-            "SELECT picture_id, vector FROM vectors"
+        # All in one row: for each row the interpreter's lock is given back and taken again, and who
+        # else waits for it changes threads each time.
+        row = self.read_one(
+            "SELECT group_concat(picture_id), CAST(group_concat(vector, '') AS BLOB) FROM vectors"
             " WHERE model_id = ? AND picture_id IN (SELECT value FROM json_each(?))",
-            (model_id, json.dumps([int(i) for i in ids])),
+            (model_id, json.dumps(ids.tolist())),
         )
-        return _unpack(list(rows))
+        if row is None or row[0] is None:
+            return np.zeros(0, np.int64), np.zeros((0, 0), np.float32)
+        found = np.asarray(row[0].split(","), dtype=np.int64)
+        return found, _unpacked(row[1], len(found))
 
     def vector_batches(self, model_id: int, size: int = 20_000) -> Iterator[tuple[Ids, Vectors]]:
         """All vectors of live pictures, in batches by ascending id."""
@@ -388,5 +393,8 @@ def _unpack(rows: list[tuple[Any, ...]]) -> tuple[Ids, Vectors]:
     ids = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
     if not rows:
         return ids, np.zeros((0, 0), dtype=np.float32)
-    packed = np.frombuffer(b"".join(row[1] for row in rows), dtype=np.float16)
-    return ids, packed.reshape(len(rows), -1).astype(np.float32)
+    return ids, _unpacked(b"".join(row[1] for row in rows), len(rows))
+
+
+def _unpacked(packed: bytes, count: int) -> Vectors:
+    return np.frombuffer(packed, dtype=np.float16).reshape(count, -1).astype(np.float32)
