@@ -138,7 +138,7 @@ def test_the_compact_kind_spends_its_bits_where_vectors_differ() -> None:
     vectors = generator.standard_normal((4000, 600), dtype=np.float32) * spread
     vectors = (vectors @ turn).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    made = kinds.make_trained("compact", 600, vectors)
+    made = kinds.make_trained("compact", 600, vectors, expected=kinds.MOST_FINE + 1)
     # 600 dimensions are divided among 256 groups, but 512 axes tell all that there is to tell.
     assert faiss.downcast_index(made.index).index.d == 512
     made.add_with_ids(vectors, np.arange(4000))
@@ -168,10 +168,12 @@ def test_a_snapshot_for_fewer_vectors_or_of_another_version_is_made_anew(
     index.rebuild([(some_ids(1500), unit(1500, dim=300))])
     index.save(str(tmp_path), model_id="m", library_id="l")
     assert loaded() is not None
-    monkeypatch.setattr(kinds, "MANY", 1499)
+    monkeypatch.setattr(kinds, "GROUPS", ((1499, 384), (None, 216)))
+    assert index.outgrown
     assert loaded() is None
     index.rebuild([(some_ids(1500), unit(1500, dim=300))], expected=1500)
     index.save(str(tmp_path), model_id="m", library_id="l")
+    assert not index.outgrown
     assert loaded() is not None
 
 

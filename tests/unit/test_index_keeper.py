@@ -12,6 +12,7 @@ from imgqd.library.commit import Gone, Known, commit
 from imgqd.library.identity import signature_of
 from imgqd.records import Job
 from imgqd.search import keeper as keeper_module
+from imgqd.search import kinds
 from imgqd.search.keeper import IndexKeeper
 from imgqd.search.snapshot import FILE
 from tests.unit.gallery import DIM, Gallery, unit, wait_for
@@ -92,6 +93,21 @@ def test_what_comes_back_is_found_again_whenever_it_does(
         assert keeper.index.search(vector, 1)[0][0, 0] == before[7]
     delete(gallery, keeper, "08.jpg")
     wait_for(lambda: ids(keeper) == before[:8] + before[9:])
+
+
+def test_an_index_that_has_outgrown_its_kind_is_made_anew_when_all_is_quiet(
+    gallery: Gallery, opened: list[IndexKeeper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper_module, "SNAPSHOT_QUIET_S", 0.05)
+    monkeypatch.setattr(kinds, "COMPACT_MINIMUM", 20)
+    monkeypatch.setattr(kinds, "GROUPS", ((61, DIM), (None, DIM // 2)))
+    keeper = open_keeper(gallery, opened, "compact")
+    assert keeper.index.kind == "compact" and not keeper.index.outgrown
+    new = [gallery.add(f"new{i}.jpg", unit(1, seed=90 + i)[0]) for i in range(2)]
+    keeper.add_missing()
+    assert keeper.index.outgrown
+    wait_for(lambda: not keeper.index.outgrown)
+    assert keeper.index.count == 62 and set(new) < set(ids(keeper))
 
 
 def test_a_snapshot_is_brought_up_to_date_when_it_is_opened(

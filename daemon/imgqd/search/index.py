@@ -123,6 +123,12 @@ class VectorIndex:
         return self._part.count
 
     @property
+    def outgrown(self) -> bool:
+        """True when a compact index is of the kind for fewer or more vectors than it holds by now."""
+        part = self._part
+        return self.kind == "compact" and not fits(part.faiss, part.count)
+
+    @property
     def rebuilding(self) -> bool:
         """True while another index is made off to the side."""
         return self._rebuild.locked()

@@ -150,6 +150,8 @@ class IndexKeeper:
             elif rebuild:
                 self.rebuild()
             else:
+                if self.index.outgrown:
+                    self.rebuild()
                 self.save()
 
     def _remove_dead(self) -> None:

@@ -24,10 +24,11 @@ from imgqd.records import Vectors
 EXACT_LIMIT = 50_000
 # Sixteen centroids for each group of dimensions want some vectors to be trained on.
 COMPACT_MINIMUM = 1_000
-# So many groups of dimensions, half a byte each: 136 bytes a picture with its id. Above MANY
-# vectors fewer groups, 116 bytes: ten million must fit in 1.2 GB.
-GROUPS, FEWER_GROUPS = 256, 216
-MANY = 8_000_000
+# (up to so many vectors, so many groups of dimensions, half a byte each). Of few, more bits spare more
+# reading than they take to go through; many must fit in memory: 200, 136 and 116 bytes a picture with
+# its id, ten million in 1.2 GB.
+MOST_FINE = 300_000
+GROUPS = ((MOST_FINE, 384), (8_000_000, 256), (None, 216))
 # The axes beyond two for each group are left out where the others hold this share of the variance.
 ENOUGH = 0.9
 # Chosen on photographs and texts of the built-in model (docs/performance.md).
@@ -112,7 +113,7 @@ def make_trained(kind: str, dim: int, sample: Vectors, *, expected: int = 0) -> 
 
 def groups_for(dim: int, expected: int) -> int:
     """Into how many groups the compact kind divides `dim` dimensions for so many vectors."""
-    return min(dim, GROUPS if expected <= MANY else FEWER_GROUPS)
+    return min(dim, next(groups for most, groups in GROUPS if most is None or expected <= most))
 
 
 def fits(index: Any, count: int) -> bool:

@@ -15,12 +15,15 @@ import numpy.typing as npt
 from imgqd.library.store import Store
 from imgqd.records import Ids, Vectors
 from imgqd.search.index import VectorIndex
+from imgqd.search.kinds import MOST_FINE
 from imgqd.search.normal import tail, tail_of_one
 
 Scores = npt.NDArray[np.float64]
 Ranked = tuple[Ids, Scores]
 
 FIRST_DEPTH = 2048
+# So many candidates are read before the estimates' error is asked; half as many where the index
+# keeps more bits of each.
 FIRST_STEP = 200
 LEAST_STEP = 50
 SPARE = 16
@@ -97,7 +100,7 @@ class Ranking:
             # An index of lists (IVF) may know no more candidates though it holds more vectors.
             no_more = len(ids) < depth or depth >= self._index.count
             inexact = not self._index.exact
-            step = max(FIRST_STEP, need) if inexact else need + SPARE
+            step = max(self._first_step(), need) if inexact else need + SPARE
             while position < len(ids):
                 end = min(position + step, len(ids))
                 fresh = walk.unseen(ids[position:end])
@@ -118,6 +121,9 @@ class Ranking:
             if depth == deepest:
                 return
             depth *= 4
+
+    def _first_step(self) -> int:
+        return FIRST_STEP // 2 if self._index.count <= MOST_FINE else FIRST_STEP
 
     def _candidates(self, depth: int) -> tuple[Ids, Vectors]:
         ids, estimates = self._index.search(self._query[None], depth)
