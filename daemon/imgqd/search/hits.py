@@ -21,7 +21,7 @@ from imgqd.search.dates import iso
 from imgqd.search.filters import Filters
 from imgqd.search.liveness import Liveness
 from imgqd.search.ranking import Ranked
-from imgqd.search.stacks import Member, stack_of
+from imgqd.search.stacks import Member, Shown, stacks_of
 
 # Results that are skipped (offset) are asked of the disk too, up to so many: then pages fit.
 VERIFIED_BEFORE = 1000
@@ -165,9 +165,18 @@ class Collector:
         files = self._signatures(list(pictures)) if pictures else {}
         if self._count + len(ranked) > self._offset - VERIFIED_BEFORE:
             self._ask_the_disk(pictures, files)
+        shown: list[tuple[float | None, Shown]] = []
         for picture_id, score in ranked:
-            if picture_id in pictures and self._count < self.need:
-                self._show(pictures[picture_id], score, files)
+            picture = pictures.get(picture_id)
+            path = None if picture is None else self._path(picture)
+            if picture is not None and path is not None:
+                known = files.get(path)
+                modified = picture.modified if known is None else known.mtime_ns / 1e9
+                shown.append((score, (picture, path, modified)))
+        stacks = stacks_of(self._store, [one for _, one in shown]) if self._stacked else None
+        for place, (score, one) in enumerate(shown):
+            if self._count < self.need and one[0].id not in self._folded:
+                self._show(score, *one, stacks[place] if stacks else ())
 
     def _signatures(self, ids: Sequence[int]) -> dict[bytes, Signature]:
         rows = self._store.read(
@@ -192,24 +201,24 @@ class Collector:
             if self._answers[path] in (liveness.GONE, liveness.CHANGED, liveness.TOUCHED):
                 self.stale[path] = None
 
-    def _show(self, picture: Picture, score: float | None, files: dict[bytes, Signature]) -> None:
-        if picture.id in self._folded:
-            return
-        there = [
-            path
-            for path in picture.paths
-            if self._answers.get(path) not in (liveness.GONE, liveness.CHANGED)
-        ]
-        path = next(filter(self._filters.shows, there), None)
-        if path is None:
-            return
+    def _there(self, picture: Picture) -> list[bytes]:
+        gone = (liveness.GONE, liveness.CHANGED)
+        return [path for path in picture.paths if self._answers.get(path) not in gone]
+
+    def _path(self, picture: Picture) -> bytes | None:
+        """The file it may be shown by, if there is one."""
+        return next(filter(self._filters.shows, self._there(picture)), None)
+
+    def _show(
+        self,
+        score: float | None,
+        picture: Picture,
+        path: bytes,
+        modified: float,
+        stack: tuple[Member, ...],
+    ) -> None:
         self._count += 1
-        known = files.get(path)
-        modified = picture.modified if known is None else known.mtime_ns / 1e9
-        stack: tuple[Member, ...] = ()
-        if self._stacked:
-            stack = stack_of(self._store, picture, path, modified)
-            self._folded.update(member.id for member in stack if member.id is not None)
+        self._folded.update(member.id for member in stack if member.id is not None)
         if self._count <= self._offset:
             return
         self._hits.append(
@@ -218,7 +227,7 @@ class Collector:
                 score=score,
                 picture=picture,
                 path=path,
-                copies=tuple(other for other in there if other != path),
+                copies=tuple(other for other in self._there(picture) if other != path),
                 modified=modified,
                 stack=stack,
             )
