@@ -112,7 +112,9 @@ class Part:
         fetch = min(total, k + min(len(gone), k))
         while True:
             found_scores, found = self.faiss.search(vectors, fetch)
-            alive = (found >= 0) & ~np.isin(found, gone)
+            alive = found >= 0
+            if len(gone):
+                alive &= ~np.isin(found, gone)
             most = min(total, k + len(gone))
             if fetch == most or (alive.sum(axis=1) >= min(k, total - len(gone))).all():
                 break

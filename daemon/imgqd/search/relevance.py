@@ -49,7 +49,7 @@ class Cohort:
     """Many vectors that are unrelated to a query, as their mean (dim,) and covariance (dim, dim)."""
 
     mean: Scores
-    covariance: Scores
+    covariance: Vectors
 
     @classmethod
     def of(cls, vectors: Vectors) -> Cohort:
@@ -57,13 +57,13 @@ class Cohort:
         given = vectors.astype(np.float64)
         mean = given.mean(axis=0)
         centred = given - mean
-        return cls(mean, centred.T @ centred / len(given))
+        return cls(mean, (centred.T @ centred / len(given)).astype(np.float32))
 
     def scale(self, pictures: Vectors) -> tuple[Scores, Scores]:
         """Mean (n,) and standard deviation (n,) of the cohort's scores on pictures (n, dim)."""
-        given = pictures.astype(np.float64)
-        spread = np.sqrt(np.maximum(np.einsum("ij,ij->i", given @ self.covariance, given), 0.0))
-        return given @ self.mean, np.maximum(spread, _SMALLEST)
+        variance = np.einsum("ij,ij->i", pictures @ self.covariance, pictures).astype(np.float64)
+        spread = np.sqrt(np.maximum(variance, 0.0))
+        return pictures.astype(np.float64) @ self.mean, np.maximum(spread, _SMALLEST)
 
 
 @dataclass(frozen=True, slots=True)
