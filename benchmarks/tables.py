@@ -62,6 +62,7 @@ def figures(wanted: tuple[str, ...] = ()) -> str:
         "| what | target | measured | holds | `benchmarks/` | day, load before and after |",
         "|---|---|---|---|---|---|",
     ]
+    described = _machines()
     for name in ORDER:
         found = results(name)
         for figure in found["figures"] if found else ():
@@ -71,6 +72,8 @@ def figures(wanted: tuple[str, ...] = ()) -> str:
             assert found is not None
             machine = found["machine"]
             load = f"{machine['date']}, {machine['load'][0]} and {machine['load_after'][0]}"
+            if len(described) > 1:
+                load = f"{described[_described(machine)]}, {load}"
             lines.append("| " + " | ".join([*_cells(figure), f"`{name}`", load]) + " |")
     return "\n".join(lines)
 
@@ -139,11 +142,21 @@ def kinds(name: str) -> str:
 
 
 def machine() -> str:
-    """The machine of the last run of query.py, in words."""
-    found = results("query")
-    if found is None:
-        return ""
-    told = found["machine"]
+    """The machines of the results, in words; each with its letter where there are several."""
+    described = _machines()
+    if len(described) < 2:
+        return next(iter(described), "")
+    return "\n".join(f"- {letter}: {words}" for words, letter in described.items())
+
+
+def _machines() -> dict[str, str]:
+    """Machine in words -> the letter it is called by."""
+    found = [told["machine"] for told in map(results, ORDER) if told]
+    words = dict.fromkeys(map(_described, found))
+    return {one: chr(ord("A") + place) for place, one in enumerate(words)}
+
+
+def _described(told: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in told["packages"].items())
     return (
         f"{told['cores']} cores of {told['processor']}, {told['memory_gb']} GB, {told['system']},"
