@@ -90,7 +90,7 @@ class Pictures(Added):
         row = self.read_one(
             "SELECT group_concat(picture_id), CAST(group_concat(vector, '') AS BLOB) FROM vectors"
             " WHERE model_id = ? AND picture_id IN (SELECT value FROM json_each(?))",
-            (model_id, json.dumps(ids.tolist())),
+            (model_id, json.dumps(np.asarray(ids).tolist())),
         )
         if row is None or row[0] is None:
             return np.zeros(0, np.int64), np.zeros((0, 0), np.float32)

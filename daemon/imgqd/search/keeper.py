@@ -150,9 +150,12 @@ class IndexKeeper:
             elif rebuild:
                 self.rebuild()
             else:
+                # Saving first: what changes after it asks for another look.
+                self.save()
                 if self.index.outgrown:
                     self.rebuild()
-                self.save()
+                    with self._condition:
+                        self._dirty |= not self.index.outgrown
 
     def _remove_dead(self) -> None:
         """Makes the index anew from itself, off to the side, without the dead.
