@@ -112,7 +112,8 @@ class Pictures(Added):
             if not rows:
                 return
             last = rows[-1][0]
-            yield _unpack(rows)
+            ids = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
+            yield ids, _unpacked(b"".join(row[1] for row in rows), len(rows))
 
     def vector_ids(self, model_id: int) -> Ids:
         """The ids of live pictures that have a vector of this model, ascending."""
@@ -389,12 +390,6 @@ def is_offline(path: bytes, guards: list[tuple[bytes, bool]]) -> bool:
     return answer
 
 
-def _unpack(rows: list[tuple[Any, ...]]) -> tuple[Ids, Vectors]:
-    ids = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
-    if not rows:
-        return ids, np.zeros((0, 0), dtype=np.float32)
-    return ids, _unpacked(b"".join(row[1] for row in rows), len(rows))
-
-
 def _unpacked(packed: bytes, count: int) -> Vectors:
+    """Vectors (count, dim) float32 from as many fp16 ones, one after the other."""
     return np.frombuffer(packed, dtype=np.float16).reshape(count, -1).astype(np.float32)
