@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,34 @@ def test_a_change_is_in_the_backup_soon(store: Store, monkeypatch: pytest.Monkey
         backup.stop()
     searches.save(store, "late", ["sea"])
     assert "late" not in names(store)
+
+
+def test_a_stop_just_as_a_backup_is_due_is_heard(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "DELAY_S", 0.01)
+    backup = RollingBackup(store)
+    stopping = backup._stopping
+
+    class Due(threading.Event):
+        """A delay that has run out when the stop comes, as the thread has yet to hear of it."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            waited = stopping.wait(timeout)
+            stopper.start()
+            wait_for(lambda: stopping.is_set() and backup._changed.is_set())
+            return waited
+
+    stopper = threading.Thread(target=backup.stop, daemon=True)
+    due = Due()
+    monkeypatch.setattr(due, "set", stopping.set)
+    monkeypatch.setattr(due, "is_set", stopping.is_set)
+    monkeypatch.setattr(backup, "_stopping", due)
+    backup.start()
+    searches.save(store, "one", ["sea"])
+    wait_for(lambda: stopper.ident is not None)
+    stopper.join(10)
+    assert not stopper.is_alive()
 
 
 def test_changes_do_not_push_out_the_backup_of_before(store: Store) -> None:

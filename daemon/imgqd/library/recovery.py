@@ -106,7 +106,12 @@ class RollingBackup:
 
     def _follow(self) -> None:
         delay = DELAY_S
-        while self._changed.wait() and not self._stopping.wait(delay):
+        # Asked again each time round: a stop during the delay's last moment is wiped out with the
+        # change below, and nothing else would end the wait for the next one.
+        while not self._stopping.is_set():
+            self._changed.wait()
+            if self._stopping.wait(delay):
+                return
             self._changed.clear()
             started = time.monotonic()
             try:
