@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -26,6 +27,33 @@ TINY = {
 MODELS_ENV = "IMGQ_TEST_MODELS_DIR"
 
 
+@contextmanager
+def locked(path: str, kind: int) -> Iterator[None]:
+    """Holds a lock of flock(2) on a folder or file that is there."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(number, kind)
+        yield
+    finally:
+        # Said explicitly: a process that a test forked may still have the descriptor.
+        fcntl.flock(number, fcntl.LOCK_UN)
+        os.close(number)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Where several workers share the tests, one that is marked `alone` runs while no other does."""
+    if not hasattr(item.config, "workerinput"):
+        return (yield)
+    room, door = os.path.dirname(__file__), __file__
+    kind = fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH
+    with ExitStack() as inside:
+        # Who waits to be alone keeps the door shut: nobody else comes in before it.
+        with locked(door, fcntl.LOCK_EX):
+            inside.enter_context(locked(room, kind))
+        return (yield)
+
+
 @pytest.fixture(autouse=True)
 def ordinary_umask() -> None:
     """Some tests act as another user, or expect a photo to be readable to all, as on most machines;
@@ -41,12 +69,21 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     if kept:
         os.makedirs(kept, exist_ok=True)
         return kept
-    return str(tmp_path_factory.mktemp("models"))
+    # The workers of one run share them.
+    shared = os.environ.get("PYTEST_XDIST_WORKER") is not None
+    base = tmp_path_factory.getbasetemp()
+    made = (base.parent if shared else base) / "models"
+    made.mkdir(exist_ok=True)
+    return str(made)
 
 
 def make_tiny_model(models_dir: str) -> str:
     """Writes a very small CLIP with random weights; returns its `local-dir:` spec."""
-    directory = os.path.join(models_dir, "tiny-clip-source")
+    with locked(models_dir, fcntl.LOCK_EX):
+        return _written(os.path.join(models_dir, "tiny-clip-source"))
+
+
+def _written(directory: str) -> str:
     preprocess = {
         "mean": [0.48145466, 0.4578275, 0.40821073],
         "std": [0.26862954, 0.26130258, 0.27577711],

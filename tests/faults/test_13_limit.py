@@ -31,6 +31,7 @@ def few_watches() -> Iterator[None]:
             stream.write(before)
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("few_watches")
 def test_beyond_the_limit_the_library_stays_complete(tiny_home: Home) -> None:
     home = tiny_home

@@ -33,6 +33,7 @@ def children(pid: int) -> list[int]:
     return found
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_after_indexing_a_thousand_files_nothing_happens(
     make_home: Callable[..., Home], tiny_model: str

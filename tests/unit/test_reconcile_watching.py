@@ -318,6 +318,7 @@ def test_a_link_that_goes_takes_its_tree_with_it(
         library.store.close()
 
 
+@pytest.mark.alone
 def test_an_idle_reconciler_sleeps(library: Library, start: Start, monkeypatch: Any) -> None:
     monkeypatch.setattr(reconcile, "TICK_S", 2.0)
     for number in range(100):
