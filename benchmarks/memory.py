@@ -1,11 +1,14 @@
 """Memory: of the idle daemon, and of all its processes together while it indexes.
 
 `python benchmarks/memory.py`: RSS of the daemon with 100,000 pictures after questions, with ViT-B-32 and with the
-built-in model; then PSS of daemon, decoders and encoder, sampled while pictures are indexed.
+built-in model, each after a start that makes the index anew and after one that reads it; then PSS of daemon, decoders
+and encoder, sampled while pictures are indexed.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 import time
 from argparse import Namespace
@@ -19,10 +22,13 @@ from query import questions
 IDLE_S = 5.0
 
 
-def idle(args: Any, count: int, model: str) -> float:
-    """MB resident after questions and a pause."""
+def idle(args: Any, count: int, model: str, *, anew: bool) -> float:
+    """MB resident after questions and a pause; `anew`: the index is lost before the start."""
     wanted = Namespace(**{**vars(args), "model": model})
-    running = Running(library(wanted, count), wanted, model=model)
+    home = library(wanted, count)
+    if anew:
+        shutil.rmtree(os.path.join(home, "index"), ignore_errors=True)
+    running = Running(home, wanted, model=model)
     running.start()
     try:
         running.client.sync()
@@ -64,12 +70,16 @@ def main() -> None:
     before = machine()
     figures = [
         Figure(
-            f"RSS idle, {args.count:,} pictures, {name}", idle(args, args.count, model), "MB", most
+            f"RSS idle, {args.count:,} pictures, {name}{', index just made anew' if anew else ''}",
+            idle(args, args.count, model, anew=anew),
+            "MB",
+            most,
         )
         for name, model, most in (
             ("ViT-B-32", model_of(args), 350.0),
             ("built-in model", "builtin", 300.0),
         )
+        for anew in (True, False)
     ]
     samples = indexing(args, photographs(args.work, args.index, (500, 375), args.photos))
     busy = [(pictures, mb) for pictures, mb in samples if pictures]

@@ -97,23 +97,23 @@ class Pictures(Added):
         found = np.asarray(row[0].split(","), dtype=np.int64)
         return found, _unpacked(row[1], len(found))
 
-    def vector_batches(self, model_id: int, size: int = 20_000) -> Iterator[tuple[Ids, Vectors]]:
+    def vector_batches(self, model_id: int, size: int = 10_000) -> Iterator[tuple[Ids, Vectors]]:
         """All vectors of live pictures, in batches by ascending id."""
         last = -1
         while True:
-            rows = list(
-                self.read(
-                    "SELECT picture_id, vector FROM vectors JOIN pictures p ON p.id = picture_id"
-                    " WHERE model_id = ? AND picture_id > ? AND orphaned IS NULL"
-                    " ORDER BY picture_id LIMIT ?",
-                    (model_id, last, size),
-                )
+            # In one row, as in `vectors`: many small objects would leave holes in the heap as well.
+            row = self.read_one(
+                "SELECT group_concat(id), CAST(group_concat(vector, '') AS BLOB) FROM ("
+                "SELECT picture_id AS id, vector FROM vectors JOIN pictures p ON p.id = picture_id"
+                " WHERE model_id = ? AND picture_id > ? AND orphaned IS NULL"
+                " ORDER BY picture_id LIMIT ?)",
+                (model_id, last, size),
             )
-            if not rows:
+            if row is None or row[0] is None:
                 return
-            last = rows[-1][0]
-            ids = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
-            yield ids, _unpacked(b"".join(row[1] for row in rows), len(rows))
+            ids = np.asarray(row[0].split(","), dtype=np.int64)
+            last = int(ids[-1])
+            yield ids, _unpacked(row[1], len(ids))
 
     def vector_ids(self, model_id: int) -> Ids:
         """The ids of live pictures that have a vector of this model, ascending."""

@@ -16,9 +16,9 @@ import faiss
 import numpy as np
 import structlog
 
+from imgqd.process import give_back_memory
 from imgqd.records import Ids, Vectors
 from imgqd.search.kinds import check_kind, fits, name_of, takes_over
-from imgqd.search.memory import give_back
 from imgqd.search.part import Part
 from imgqd.search.snapshot import Manifest, SnapshotError, read_snapshot, write_snapshot
 
@@ -207,7 +207,7 @@ class VectorIndex:
             fresh.remove(removed)
             with self._gate.changing():
                 self._part = fresh
-        give_back()
+        give_back_memory()
 
     def rebuild(self, batches: Iterable[tuple[Ids, Vectors]], *, expected: int = 0) -> None:
         """Makes the index anew from (ids, vectors) off to the side and swaps it in.
@@ -218,6 +218,7 @@ class VectorIndex:
         """
         with self._rebuild:
             self._rebuild_from(batches, expected)
+        give_back_memory()
 
     def _rebuild_from(self, batches: Iterable[tuple[Ids, Vectors]], expected: int) -> None:
         with self._change:
@@ -244,8 +245,6 @@ class VectorIndex:
         finally:
             with self._change:
                 self._log = None
-        del fresh
-        give_back()
 
     def _catch_up(self, fresh: Part) -> None:
         for last in range(ROUNDS):
@@ -296,6 +295,7 @@ class VectorIndex:
                 if not self._outgrown(self._part):
                     return
                 self._rebuild_from(self._own_vectors(), self._part.count)
+            give_back_memory()
             log.info("the index has grown", kind=self.kind, vectors=self.count)
         except Exception:  # the thread has no caller; the exact index goes on answering
             log.exception("the index could not grow into another kind")

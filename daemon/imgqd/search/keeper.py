@@ -12,7 +12,6 @@ import structlog
 
 from imgqd.library.commit import Changes
 from imgqd.library.store import Store
-from imgqd.process import give_back_memory
 from imgqd.records import Ids, Vectors
 from imgqd.search.index import VectorIndex
 
@@ -81,7 +80,6 @@ class IndexKeeper:
             log.info("the index is built from the library", vectors=len(wanted))
             index.rebuild(self._store.vector_batches(self._model_id), expected=len(wanted))
             self._dirty = True
-            give_back_memory()
         return index
 
     def _add_from_store(self, index: VectorIndex, ids: Ids) -> None:
@@ -187,7 +185,6 @@ class IndexKeeper:
                 self._dead |= dead
         with self._condition:
             self._rest(started)
-        give_back_memory()
 
     def _rest(self, started: float) -> None:
         """Sets when the next rebuild may begin; the lock is held."""

@@ -15,7 +15,7 @@ import faiss
 import numpy as np
 
 from imgqd.records import Ids, Vectors
-from imgqd.search.kinds import TRAINING_LIMIT, codes_of, make_exact, make_trained
+from imgqd.search.kinds import ROWS, TRAINING_LIMIT, codes_of, make_exact, make_trained, sampled
 
 CHUNK = 10_000
 PIECE = 1 << 20
@@ -74,7 +74,9 @@ class Part:
             return
         vectors = np.ascontiguousarray(vectors)
         with guard():
-            self.faiss.add_with_ids(vectors, ids)
+            for start in range(0, len(ids), ROWS):
+                piece = slice(start, start + ROWS)
+                self.faiss.add_with_ids(vectors[piece], ids[piece])
         self._highest = max(self._highest, int(ids[-1]))
 
     def remove(self, ids: Ids, guard: Guard = nullcontext) -> None:
@@ -137,7 +139,8 @@ class Part:
 
         Raises RuntimeError when FAISS cannot train that kind on these vectors.
         """
-        sample = self.faiss.index.reconstruct_n(0, min(self.count, TRAINING_LIMIT))
+        rows = sampled(kind, min(self.count, TRAINING_LIMIT))
+        sample = self.faiss.index.reconstruct_batch(rows)
         other = Part(make_trained(kind, dim, sample, expected=expected), exact=False)
         del sample
         for ids, vectors in self.batches():
