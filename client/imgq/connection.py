@@ -1,4 +1,4 @@
-"""One HTTP/1.1 request over the daemon's Unix socket or loopback TCP, written out by hand.
+"""HTTP/1.1 requests over the daemon's Unix socket or loopback TCP, written out by hand.
 
 `http.client` would double the client's start-up time, and so would `socket` with its enums: its C
 half is enough here. Knows addresses, limits and deadlines; what an answer means is client.py's.
@@ -66,15 +66,66 @@ def parse_address(text: str, *, token: str | None = None) -> Address:
     return Address(host=host.strip("[]"), port=int(port), token=token)
 
 
+class Kept:
+    """A connection kept open for the next request, at most one. Several threads may use it, one
+    request each; a process that was forked off does not use that of its parent."""
+
+    __slots__ = ("_process", "_there")
+
+    def __init__(self) -> None:
+        self._there: list[tuple[str, socket.socket]] = []
+        self._process = os.getpid()
+
+    def take(self, address: Address) -> socket.socket | None:
+        """The connection to `address`, if there is one that the daemon has not ended."""
+        try:
+            where, connection = self._there.pop()
+        except IndexError:
+            return None
+        if where == str(address) and self._process == os.getpid():
+            connection.settimeout(0)
+            try:
+                connection.recv(1, socket.MSG_PEEK)
+            except BlockingIOError:
+                return connection
+            except OSError:
+                pass
+        connection.close()
+        return None
+
+    def give(self, address: Address, connection: socket.socket) -> None:
+        """Keeps a connection on which nothing is under way, or ends it."""
+        if self._there or self._process != os.getpid():
+            connection.close()
+        else:
+            self._there.append((str(address), connection))
+
+    def close(self) -> None:
+        """Ends the connection, if there is one."""
+        while self._there:
+            self._there.pop()[1].close()
+
+    __del__ = close
+
+
 class Reply:
     """An answer whose body is still to be read. `headers` have lower-case names."""
 
-    __slots__ = ("_stream", "headers", "status")
+    __slots__ = ("_address", "_kept", "_stream", "headers", "status")
 
-    def __init__(self, status: int, headers: dict[str, str], stream: _Stream) -> None:
+    def __init__(
+        self,
+        status: int,
+        headers: dict[str, str],
+        stream: _Stream,
+        address: Address,
+        kept: Kept | None,
+    ) -> None:
         self.status = status
         self.headers = headers
         self._stream = stream
+        self._address = address
+        self._kept = kept
 
     def pieces(self) -> Iterator[bytes]:
         """The body as it comes. Raises RefusedError when it is cut off or misframed."""
@@ -102,7 +153,12 @@ class Reply:
             if total > limit:
                 raise RefusedError(f"the daemon's answer is longer than {limit >> 20} MB")
             parts.append(piece)
-        self.close()
+        more = self.headers.get("connection", "").lower() != "close"
+        framed = "content-length" in self.headers and not self._stream.left
+        if self._kept is not None and more and framed:
+            self._kept.give(self._address, self._stream.connection)
+        else:
+            self.close()
         return b"".join(parts)
 
     def close(self) -> None:
@@ -113,15 +169,15 @@ class Reply:
 class _Stream:
     """Buffered reading with a deadline; `tick` is called every TICK_S while nothing comes."""
 
-    __slots__ = ("_buffer", "_connection", "_deadline", "_tick")
+    __slots__ = ("_deadline", "_tick", "connection", "left")
 
     def __init__(
         self, connection: socket.socket, deadline: float | None, tick: Tick | None
     ) -> None:
-        self._connection = connection
+        self.connection = connection
         self._deadline = deadline
         self._tick = tick
-        self._buffer = b""
+        self.left = b""
 
     def _more(self) -> bytes:
         while True:
@@ -130,9 +186,9 @@ class _Stream:
                 self.close()
                 raise TooLateError("the daemon did not answer in time")
             wait = left if self._tick is None else TICK_S if left is None else min(left, TICK_S)
-            self._connection.settimeout(wait)
+            self.connection.settimeout(wait)
             try:
-                return self._connection.recv(65536)
+                return self.connection.recv(65536)
             except TimeoutError:
                 if self._tick is not None:
                     self._tick()
@@ -142,43 +198,43 @@ class _Stream:
     def begun(self) -> bool:
         """Waits for the first bytes; False when the connection ends without any."""
         try:
-            self._buffer = self._more()
+            self.left = self._more()
         except RefusedError as error:
             if error.code != CUT:
                 raise
             return False
-        return bool(self._buffer)
+        return bool(self.left)
 
     def line(self) -> str:
         """One line without its end; at most HEAD_BYTES."""
-        while (end := self._buffer.find(b"\n")) < 0:
-            if len(self._buffer) > HEAD_BYTES:
+        while (end := self.left.find(b"\n")) < 0:
+            if len(self.left) > HEAD_BYTES:
                 raise _garbled()
             more = self._more()
             if not more:
                 raise _cut()
-            self._buffer += more
-        line = self._buffer[:end].rstrip(b"\r")
-        self._buffer = self._buffer[end + 1 :]
+            self.left += more
+        line = self.left[:end].rstrip(b"\r")
+        self.left = self.left[end + 1 :]
         return line.decode("latin-1")
 
     def exactly(self, size: int) -> Iterator[bytes]:
         while size > 0:
-            data = self._buffer or self._more()
+            data = self.left or self._more()
             if not data:
                 raise _cut()
-            self._buffer = data[size:]
+            self.left = data[size:]
             data = data[:size]
             size -= len(data)
             yield data
 
     def rest(self) -> Iterator[bytes]:
-        while data := self._buffer or self._more():
-            self._buffer = b""
+        while data := self.left or self._more():
+            self.left = b""
             yield data
 
     def close(self) -> None:
-        self._connection.close()
+        self.connection.close()
 
 
 def connect(address: Address, deadline: float | None = None) -> socket.socket:
@@ -244,17 +300,27 @@ def request(
     *,
     deadline: float | None = None,
     tick: Tick | None = None,
+    kept: Kept | None = None,
 ) -> Reply:
     """Sends one request and reads the head of the answer. `deadline` is in `monotonic` time.
 
-    `target` is a path with query, already quoted. Raises what `connect` raises, RefusedError when
+    `target` is a path with query, already quoted. With `kept` the connection that is there is used
+    and left for the next request; the daemon may end it in the same moment, and is then asked
+    again, so it is for what may be asked twice. Raises what `connect` raises, RefusedError when
     the answer is no HTTP, TooLateError after the deadline.
     """
-    connection = connect(address, deadline)
+    used = None if kept is None else kept.take(address)
+    connection = connect(address, deadline) if used is None else used
     stream = _Stream(connection, deadline, tick)
     try:
-        _send(connection, _head(address, method, target, body), body, deadline)
+        head = _head(address, method, target, body, keep=kept is not None)
+        _send(connection, head, body, deadline)
         if not stream.begun():
+            if used is not None:
+                stream.close()
+                return request(
+                    address, method, target, body, deadline=deadline, tick=tick, kept=kept
+                )
             raise RefusedError("the daemon stopped before it answered; ask again", code=GONE)
         status = 100
         while 100 <= status < 200:
@@ -262,12 +328,14 @@ def request(
     except BaseException:
         stream.close()
         raise
-    return Reply(status, headers, stream)
+    return Reply(status, headers, stream, address, kept)
 
 
-def _head(address: Address, method: str, target: str, body: bytes | None) -> bytes:
+def _head(address: Address, method: str, target: str, body: bytes | None, *, keep: bool) -> bytes:
     host = f"{_bracketed(address.host)}:{address.port}" if address.host else "localhost"
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Connection: close"]
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
+    if not keep:
+        lines.append("Connection: close")
     if body is not None:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     if address.token and (token := _read_token(address.token)):
@@ -303,7 +371,7 @@ def _read_head(stream: _Stream) -> tuple[int, dict[str, str]]:
     status = rest[:3]
     if not version.startswith("HTTP/1.") or len(status) != 3 or not status.isdigit():
         raise _garbled()
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = {} if version == "HTTP/1.1" else {"connection": "close"}
     total = 0
     while line := stream.line():
         total += len(line)

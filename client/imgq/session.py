@@ -1,7 +1,7 @@
 """Finds the daemon, starts it where that is wanted, and makes calls to it.
 
-Keeps no connection between calls. Turns an HTTP refusal into an error, and waits where the daemon
-says that the reason will pass.
+Keeps a connection between questions, for which many may come. Turns an HTTP refusal into an error,
+and waits where the daemon says that the reason will pass.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from imgq.locations import Locations, locate, read_endpoint
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
+    from typing import Any, Self
 
     from imgq.connection import Reply
 
@@ -48,6 +48,7 @@ class Session:
         self.spawned = False
         self._locations: Locations | None = None
         self._address: Address | None = None
+        self._kept = connection.Kept()
         text = address or os.environ.get("IMGQ_SOCKET")
         self._named = bool(text)
         if text:
@@ -64,6 +65,16 @@ class Session:
             except OSError as error:
                 raise NoDaemonError(str(error)) from None
         return self._locations
+
+    def close(self) -> None:
+        """Ends the connection that is kept; the next call makes another one."""
+        self._kept.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def call(
         self,
@@ -124,8 +135,13 @@ class Session:
         deadline: float | None,
         tick: Callable[[], object] | None,
     ) -> Reply:
+        # What changes something is not asked twice because a kept connection broke.
+        kept = self._kept if method == "GET" or target == "/v1/search" else None
+
         def at(address: Address) -> Reply:
-            return connection.request(address, method, target, data, deadline=deadline, tick=tick)
+            return connection.request(
+                address, method, target, data, deadline=deadline, tick=tick, kept=kept
+            )
 
         for address in self._candidates():
             try:
