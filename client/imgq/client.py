@@ -40,6 +40,8 @@ class Client(Session):
     limit). With `spawn` a daemon is started where none answers. `on_wait` is called with "start",
     "model" or "sync" every quarter of a second while a call waits for that.
 
+    Questions share a connection, which `close` or the end of a `with` block ends.
+
     Every method raises NoDaemonError when no daemon answers, RefusedError when it refuses, and
     TooLateError after the timeout; all are `imgq.ClientError`.
     """

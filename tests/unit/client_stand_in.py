@@ -94,6 +94,8 @@ class StandIn:
     def __init__(self, path: str | None = None, *, token: str | None = None) -> None:
         self.path = path
         self.token = token
+        # Whether another request may follow on a connection.
+        self.stays_open = False
         self.asked: list[Asked] = []
         self.status: dict[str, Any] = json.loads(json.dumps(STATUS))
         self.results = list(RESULTS)
@@ -187,4 +189,4 @@ class StandIn:
             handler.send_header("Content-Length", str(len(data)))
             handler.end_headers()
             handler.wfile.write(data)
-        handler.close_connection = True
+        handler.close_connection = not self.stays_open

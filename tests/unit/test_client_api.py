@@ -260,3 +260,12 @@ def test_names_are_found_lazily_and_wrong_ones_are_refused() -> None:
         assert getattr(imgq, name) is not None
     with pytest.raises(AttributeError, match="nothing_like_it"):
         imgq.nothing_like_it  # noqa: B018
+
+
+def test_only_what_may_be_asked_twice_uses_a_kept_connection(stand_in: StandIn) -> None:
+    stand_in.stays_open = True
+    with imgq.Client() as client:
+        client.search("x")
+        client.status()
+        client.sync()
+    assert [asked.headers.get("connection") for asked in stand_in.asked] == [None, None, "close"]

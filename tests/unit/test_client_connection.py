@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from imgq import connection
-from imgq.connection import Address, parse_address, request
+from imgq.connection import Address, Kept, parse_address, request
 from imgq.errors import NoDaemonError, RefusedError, TooLateError, UsageError
 from tests.unit.client_stand_in import Said, StandIn
 
@@ -271,3 +271,117 @@ def test_a_relative_socket_path_is_made_absolute(
 def test_what_is_no_address_is_wrong_usage(text: str) -> None:
     with pytest.raises(UsageError, match="IMGQ_SOCKET"):
         parse_address(text)
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"
+
+
+@contextmanager
+def peers(path: str, *serve: Callable[[socket.socket], None]) -> Iterator[Address]:
+    """A listener whose connections are served one after the other, each by its own function."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(8)
+
+        def accept() -> None:
+            for one in serve:
+                accepted, _ = listener.accept()
+                with accepted:
+                    one(accepted)
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield Address(path=path)
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def asking(kept: Kept, address: Address) -> bytes:
+    return request(address, "GET", "/", deadline=time.monotonic() + 10, kept=kept).read()
+
+
+def test_a_kept_connection_serves_the_next_request(path: str) -> None:
+    def twice(accepted: socket.socket) -> None:
+        for said in (b"a", b"b"):
+            assert b"Connection: close" not in accepted.recv(65536)
+            accepted.sendall(OK + said)
+
+    with peers(path, twice) as address:
+        kept = Kept()
+        assert [asking(kept, address), asking(kept, address)] == [b"a", b"b"]
+        kept.close()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\na",
+        b"HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 1\r\n\r\na",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+        OK + b"a and more",
+    ],
+    ids=lambda said: repr(said[:60]),
+)
+def test_what_may_not_be_kept_is_ended(path: str, said: bytes) -> None:
+    def once(accepted: socket.socket) -> None:
+        accepted.recv(65536)
+        accepted.sendall(said)
+        assert accepted.recv(65536) == b""
+
+    with peers(path, once, saying(OK + b"b")) as address:
+        kept = Kept()
+        assert [asking(kept, address), asking(kept, address)] == [b"a", b"b"]
+        kept.close()
+
+
+def test_a_kept_connection_that_was_ended_is_made_anew(path: str) -> None:
+    ended = threading.Event()
+
+    def first(accepted: socket.socket) -> None:
+        accepted.recv(65536)
+        accepted.sendall(OK + b"a")
+        accepted.close()
+        ended.set()
+
+    def in_the_same_moment(accepted: socket.socket) -> None:
+        accepted.recv(65536)
+        accepted.sendall(OK + b"b")
+        accepted.recv(65536)  # the next request has come, and has no answer
+
+    with peers(path, first, in_the_same_moment, saying(OK + b"c")) as address:
+        kept = Kept()
+        assert asking(kept, address) == b"a"
+        assert ended.wait(10)
+        assert [asking(kept, address), asking(kept, address)] == [b"b", b"c"]
+        kept.close()
+
+
+def test_a_kept_connection_is_of_one_address_and_one_process(path: str) -> None:
+    with peers(path, *[saying(OK + b"a")] * 2) as address, peers(path + "2") as other:
+        kept = Kept()
+        asking(kept, address)
+        assert kept.take(other) is None
+        asking(kept, address)
+        kept._process += 1
+        assert kept.take(address) is None
+
+
+def test_many_threads_may_keep_one_connection(tmp_path: os.PathLike[str]) -> None:
+    with StandIn(os.path.join(tmp_path, "s")) as stand_in:
+        stand_in.stays_open = True
+        kept, said = Kept(), []
+        address = Address(path=stand_in.path or "")
+
+        def ask(number: int) -> None:
+            stand_in.routes["GET", f"/{number}"] = lambda asked: Said(number)
+            for _ in range(50):
+                reply = request(address, "GET", f"/{number}", kept=kept)
+                said.append(int(reply.read()) == number)
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        kept.close()
+    assert said == [True] * 200
