@@ -40,10 +40,15 @@ def locked(path: str, kind: int) -> Iterator[None]:
         os.close(number)
 
 
+def is_one_of_many(config: pytest.Config) -> bool:
+    """Whether this process is one of several workers that share the tests."""
+    return hasattr(config, "workerinput")
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Where several workers share the tests, one that is marked `alone` runs while no other does."""
-    if not hasattr(item.config, "workerinput"):
+    if not is_one_of_many(item.config):
         return (yield)
     room, door = os.path.dirname(__file__), __file__
     kind = fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH
@@ -63,16 +68,15 @@ def ordinary_umask() -> None:
 
 
 @pytest.fixture(scope="session")
-def models_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
+def models_dir(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Where the tests' model artifacts are made, once."""
     kept = os.environ.get(MODELS_ENV)
     if kept:
         os.makedirs(kept, exist_ok=True)
         return kept
-    # The workers of one run share them.
-    shared = os.environ.get("PYTEST_XDIST_WORKER") is not None
     base = tmp_path_factory.getbasetemp()
-    made = (base.parent if shared else base) / "models"
+    # The workers of one run share them.
+    made = (base.parent if is_one_of_many(pytestconfig) else base) / "models"
     made.mkdir(exist_ok=True)
     return str(made)
 

@@ -16,6 +16,7 @@ import apsw
 import numpy as np
 
 from imgqd.library.added import Added
+from imgqd.library.database import Row
 from imgqd.records import Ids, Metadata, Picture, Vectors
 
 _METADATA = (
@@ -85,35 +86,33 @@ class Pictures(Added):
 
         Pictures without a vector of this model are left out.
         """
-        # All in one row: for each row the interpreter's lock is given back and taken again, and who
-        # else waits for it changes threads each time.
-        row = self.read_one(
-            "SELECT group_concat(picture_id), CAST(group_concat(vector, '') AS BLOB) FROM vectors"
-            " WHERE model_id = ? AND picture_id IN (SELECT value FROM json_each(?))",
-            (model_id, json.dumps(np.asarray(ids).tolist())),
+        return _of_one_row(
+            self.read_one(
+                "SELECT group_concat(picture_id), CAST(group_concat(vector, '') AS BLOB)"
+                " FROM vectors"
+                " WHERE model_id = ? AND picture_id IN (SELECT value FROM json_each(?))",
+                (model_id, json.dumps(np.asarray(ids).tolist())),
+            )
         )
-        if row is None or row[0] is None:
-            return np.zeros(0, np.int64), np.zeros((0, 0), np.float32)
-        found = np.asarray(row[0].split(","), dtype=np.int64)
-        return found, _unpacked(row[1], len(found))
 
     def vector_batches(self, model_id: int, size: int = 10_000) -> Iterator[tuple[Ids, Vectors]]:
         """All vectors of live pictures, in batches by ascending id."""
         last = -1
         while True:
-            # In one row, as in `vectors`: many small objects would leave holes in the heap as well.
-            row = self.read_one(
-                "SELECT group_concat(id), CAST(group_concat(vector, '') AS BLOB) FROM ("
-                "SELECT picture_id AS id, vector FROM vectors JOIN pictures p ON p.id = picture_id"
-                " WHERE model_id = ? AND picture_id > ? AND orphaned IS NULL"
-                " ORDER BY picture_id LIMIT ?)",
-                (model_id, last, size),
+            ids, vectors = _of_one_row(
+                self.read_one(
+                    "SELECT group_concat(picture_id), CAST(group_concat(vector, '') AS BLOB)"
+                    " FROM (SELECT picture_id, vector FROM vectors"
+                    " JOIN pictures p ON p.id = picture_id"
+                    " WHERE model_id = ? AND picture_id > ? AND orphaned IS NULL"
+                    " ORDER BY picture_id LIMIT ?)",
+                    (model_id, last, size),
+                )
             )
-            if row is None or row[0] is None:
+            if not len(ids):
                 return
-            ids = np.asarray(row[0].split(","), dtype=np.int64)
             last = int(ids[-1])
-            yield ids, _unpacked(row[1], len(ids))
+            yield ids, vectors
 
     def vector_ids(self, model_id: int) -> Ids:
         """The ids of live pictures that have a vector of this model, ascending."""
@@ -390,6 +389,13 @@ def is_offline(path: bytes, guards: list[tuple[bytes, bool]]) -> bool:
     return answer
 
 
-def _unpacked(packed: bytes, count: int) -> Vectors:
-    """Vectors (count, dim) float32 from as many fp16 ones, one after the other."""
-    return np.frombuffer(packed, dtype=np.float16).reshape(count, -1).astype(np.float32)
+def _of_one_row(row: Row | None) -> tuple[Ids, Vectors]:
+    """The ids (n,) and vectors (n, dim) float32 that a question has put together in one row.
+
+    For each row of its own the interpreter's lock would be given back and taken again, and who else
+    waits for it changes threads each time; many small objects would leave holes in the heap as well.
+    """
+    if row is None or row[0] is None:
+        return np.zeros(0, np.int64), np.zeros((0, 0), np.float32)
+    ids = np.asarray(row[0].split(","), dtype=np.int64)
+    return ids, np.frombuffer(row[1], np.float16).reshape(len(ids), -1).astype(np.float32)

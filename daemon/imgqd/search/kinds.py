@@ -17,7 +17,7 @@ import faiss
 import numpy as np
 
 from imgqd.errors import UsageError
-from imgqd.records import Ids, Vectors
+from imgqd.records import Vectors
 
 # Measured with benchmarks/index_kinds.py: up to here the exact kind answers within a few
 # milliseconds, so nothing is gained by candidates and a re-rank.
@@ -99,7 +99,7 @@ def make_trained(kind: str, dim: int, sample: Vectors, *, expected: int = 0) -> 
     Raises RuntimeError when FAISS cannot train it.
     """
     if kind in ("auto", "compact"):
-        inner = _compact(groups_for(dim, expected), sample[sampled(kind, len(sample))])
+        inner = _compact(groups_for(dim, expected), sample[:: training_step(kind, len(sample))])
     else:
         inner = faiss.index_factory(dim, kind, faiss.METRIC_INNER_PRODUCT)
         _widen_search(inner)
@@ -113,12 +113,12 @@ def make_trained(kind: str, dim: int, sample: Vectors, *, expected: int = 0) -> 
     return index
 
 
-def sampled(kind: str, count: int) -> Ids:
-    """Which of `count` vectors `kind` is trained on."""
+def training_step(kind: str, count: int) -> int:
+    """Of how many vectors one is taken, where `kind` is trained on a sample of `count`."""
     if kind not in ("auto", "compact"):
-        return np.arange(count)
+        return 1
     # From all over: the first pictures may all be of one year.
-    return np.arange(0, count, max(1, -(-count // COMPACT_SAMPLE)))
+    return max(1, -(-count // COMPACT_SAMPLE))
 
 
 def groups_for(dim: int, expected: int) -> int:

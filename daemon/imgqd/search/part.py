@@ -15,7 +15,14 @@ import faiss
 import numpy as np
 
 from imgqd.records import Ids, Vectors
-from imgqd.search.kinds import ROWS, TRAINING_LIMIT, codes_of, make_exact, make_trained, sampled
+from imgqd.search.kinds import (
+    ROWS,
+    TRAINING_LIMIT,
+    codes_of,
+    make_exact,
+    make_trained,
+    training_step,
+)
 
 CHUNK = 10_000
 PIECE = 1 << 20
@@ -139,8 +146,8 @@ class Part:
 
         Raises RuntimeError when FAISS cannot train that kind on these vectors.
         """
-        rows = sampled(kind, min(self.count, TRAINING_LIMIT))
-        sample = self.faiss.index.reconstruct_batch(rows)
+        most = min(self.count, TRAINING_LIMIT)
+        sample = self.faiss.index.reconstruct_batch(np.arange(0, most, training_step(kind, most)))
         other = Part(make_trained(kind, dim, sample, expected=expected), exact=False)
         del sample
         for ids, vectors in self.batches():
