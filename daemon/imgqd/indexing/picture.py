@@ -168,7 +168,7 @@ class PictureFile:
     def decoded(self, least: pixels.Size | None) -> tuple[Image.Image, pixels.Box | None]:
         """The oriented picture; a JPEG may come at reduced scale, of at least the size `least`.
 
-        The box is the part of a reduced picture that stands for the whole (None: all of it).
+        The box is the part of a reduced picture that stands for the whole; None when not reduced.
         """
         if self._image is None:
             assert self._raw is not None
@@ -178,7 +178,9 @@ class PictureFile:
         if least is not None and isinstance(image, JpegImagePlugin.JpegImageFile):
             if pixels.swaps_sides(self._orientation):
                 least = least[1], least[0]
-            box = _whole_box(image.draft(None, least), image.size, self._orientation)
+            full, drafted = image.size, image.draft(None, least)
+            if drafted is not None and image.size != full:
+                box = _whole_box(drafted[1], image.size, self._orientation)
             # It is in memory as a whole: in pieces, each would be joined to what is left of the last.
             image.decodermaxblock = len(self._data)
         image.load()
@@ -222,16 +224,12 @@ def _exif(image: Image.Image, png: bytes) -> Image.Exif | None:
         return None
 
 
-def _whole_box(
-    drafted: tuple[str, pixels.Box] | None, size: pixels.Size, orientation: int
-) -> pixels.Box | None:
+def _whole_box(drafted: pixels.Box, size: pixels.Size, orientation: int) -> pixels.Box:
     """What part of a reduced picture is picture, once the orientation is applied.
 
     Reduced sizes are rounded up, so the last column and row may hold less than a pixel's worth.
     """
-    if drafted is None or drafted[1][2:] == size:
-        return None
-    (width, height), (right, bottom) = size, drafted[1][2:]
+    (width, height), (right, bottom) = size, drafted[2:]
     across = (width - right, width) if orientation in (2, 3, 7, 8) else (0.0, right)
     down = (height - bottom, height) if orientation in (3, 4, 6, 7) else (0.0, bottom)
     if pixels.swaps_sides(orientation):
