@@ -8,8 +8,11 @@ import shutil
 import subprocess
 from typing import Any
 
+import apsw
 import pytest
 
+from imgqd.indexing import fingerprint
+from imgqd.indexing.decode_protocol import EARLIER_HASH_BYTES
 from tests import photographs
 from tests.harness import Home, fresh_home
 
@@ -157,6 +160,29 @@ def test_an_edit_of_the_metadata_keeps_id_and_words_and_encodes_nothing(album: H
         "renamed.jpg"
     ]
     assert album.status()["encoded"] == encoded
+
+
+def test_a_library_with_hashes_of_before_knows_its_pictures_after_an_edit(album: Home) -> None:
+    cat, china = found(album, "cat.jpg"), found(album, "china.jpg")
+    encoded = album.status()["encoded"]
+    album.stop()
+    library = apsw.Connection(os.path.join(album.home, "library.db"))
+    for picture in (cat, china):
+        with open(picture["path"], "rb") as stream:
+            earlier = fingerprint.of_file("jpeg", stream.read(), 1, EARLIER_HASH_BYTES)
+        library.execute("UPDATE pictures SET pixel_hash = ? WHERE id = ?", (earlier, picture["id"]))
+        assert library.changes() == 1
+    library.close()
+    album.start()
+    exiftool("-q", "-overwrite_original", "-Rating=2", cat["path"])
+    exiftool("-q", "-Rating=4", china["path"] + ".xmp")
+    album.sync()
+    assert (found(album, "cat.jpg")["id"], found(album, "cat.jpg")["rating"]) == (cat["id"], 2)
+    assert (found(album, "china.jpg")["id"], found(album, "china.jpg")["rating"]) == (
+        china["id"],
+        4,
+    )
+    assert album.status()["encoded"] == 0 < encoded
 
 
 def test_sidecars_are_read_noticed_and_forgotten_without_encoding(album: Home) -> None:

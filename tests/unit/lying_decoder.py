@@ -13,7 +13,7 @@ import struct
 import sys
 
 HEADER = struct.Struct(">II")
-FACTS = {"width": 4, "height": 3, "format": "png", "pixel_hash": "00" * 16}
+FACTS = {"width": 4, "height": 3, "format": "png", "pixel_hash": "00" * 20}
 CELLS = "88" * 18
 PIXELS = bytes(224 * 224 * 3)
 
@@ -48,7 +48,8 @@ LIES = {
     "a short placeholder": frame({"facts": FACTS, "placeholder": "88"}, PIXELS),
     "a placeholder of words": frame({"facts": FACTS, "placeholder": "zz" * 18}, PIXELS),
     "a short hash": frame(facts(pixel_hash="00"), PIXELS),
-    "no hexadecimal": frame(facts(pixel_hash="zz" * 16), PIXELS),
+    "a hash of before": frame(facts(pixel_hash="00" * 16), PIXELS),
+    "no hexadecimal": frame(facts(pixel_hash="zz" * 20), PIXELS),
     "a long text": frame(facts(title="x" * 10_000), PIXELS),
     "a surrogate": frame(facts(title="\ud800"), PIXELS),
     "a NUL": frame(facts(camera="a\x00b"), PIXELS),

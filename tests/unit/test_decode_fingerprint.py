@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from imgqd.indexing import fingerprint
+from imgqd.indexing.decode_protocol import EARLIER_HASH_BYTES, HASH_BYTES
 from tests.photographs import photograph
 
 
@@ -21,7 +22,7 @@ def saved(pillow: str, image: Image.Image | None = None, **options: object) -> b
 
 def hashed(word: str, data: bytes, orientation: int = 1) -> bytes:
     found = fingerprint.of_file(word, data, orientation)
-    assert found is not None and len(found) == fingerprint.SIZE
+    assert found is not None and len(found) == HASH_BYTES
     return found
 
 
@@ -153,3 +154,12 @@ def test_any_bytes_have_a_hash(word: str) -> None:
 @pytest.mark.parametrize("word", ["gif", "tiff", "bmp", "avif", "jpeg2000", "heic"])
 def test_other_formats_are_hashed_by_their_pixels(word: str) -> None:
     assert fingerprint.of_file(word, b"anything", 1) is None
+
+
+def test_hashes_of_libraries_from_before_can_still_be_made() -> None:
+    jpeg = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xdb\x00\x05abc\xff\xda\x00\x04xyscan\xff\xd9trailer"
+    # As they were made and stored until November 2026.
+    earlier = fingerprint.of_file("jpeg", jpeg, 6, EARLIER_HASH_BYTES)
+    assert earlier == bytes.fromhex("561c607ec3e2dd6d15b477ef4bfa5453")
+    pixels = fingerprint.of_pixels(Image.new("P", (2, 2)), 1, EARLIER_HASH_BYTES)
+    assert pixels == bytes.fromhex("bf4c84fabbe35716419a1d1c0381ec45")

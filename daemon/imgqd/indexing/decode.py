@@ -106,10 +106,13 @@ class DecoderPool:
         request = {"kind": "decode", "want": want}
         return self._ask(request, fd, name, height * width * 3, read)
 
-    def inspect(self, fd: int, *, name: bytes = b"") -> Metadata:
+    def inspect(self, fd: int, *, name: bytes = b"", like: bytes | None = None) -> Metadata:
         """What the file says of itself; the pixels are decoded only where nothing else identifies
-        them (not for JPEG, PNG and WebP)."""
-        return self._ask({"kind": "inspect"}, fd, name, 0, lambda header, _: read_metadata(header))
+        them (not for JPEG, PNG and WebP). The pixel hash is of the kind that `like` is of."""
+        earlier = like is not None and len(like) == protocol.EARLIER_HASH_BYTES
+        size = protocol.EARLIER_HASH_BYTES if earlier else protocol.HASH_BYTES
+        request = {"kind": "inspect", "hash_bytes": size}
+        return self._ask(request, fd, name, 0, lambda header, _: read_metadata(header, size))
 
     def thumbnail(self, fd: int, side: int, *, name: bytes = b"", format: str = "webp") -> bytes:
         """A `webp`, `jpeg` or `png` file of the oriented picture, its longer side at most `side`

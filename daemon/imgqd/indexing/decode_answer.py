@@ -14,7 +14,6 @@ from imgqd.indexing import formats
 from imgqd.indexing.decode_protocol import MalformedError
 from imgqd.records import PLACEHOLDER_BYTES, Metadata
 
-_HASH_BYTES = 16
 _EPOCH = datetime.datetime(1970, 1, 1)
 _YEAR_1800, _YEAR_9999 = -5_364_662_400, 253_402_214_400
 
@@ -34,18 +33,18 @@ class Sidecar:
     rating: int | None = None
 
 
-def read_metadata(header: protocol.Fields) -> Metadata:
-    """The Metadata in an answer. Raises MalformedError."""
+def read_metadata(header: protocol.Fields, hash_bytes: int = protocol.HASH_BYTES) -> Metadata:
+    """The Metadata in an answer, with a pixel hash of so many bytes. Raises MalformedError."""
     facts = _facts(header)
     word = protocol.text(facts, "format", 16)
     if word not in formats.FORMATS:
         raise MalformedError("a format that does not exist")
     try:
-        pixel_hash = bytes.fromhex(protocol.text(facts, "pixel_hash", 2 * _HASH_BYTES))
+        pixel_hash = bytes.fromhex(protocol.text(facts, "pixel_hash", 2 * hash_bytes))
     except ValueError as error:
         raise MalformedError("pixel_hash is not hexadecimal") from error
-    if len(pixel_hash) != _HASH_BYTES:
-        raise MalformedError(f"pixel_hash is not {_HASH_BYTES} bytes")
+    if len(pixel_hash) != hash_bytes:
+        raise MalformedError(f"pixel_hash is not {hash_bytes} bytes")
     return Metadata(
         width=protocol.integer(facts, "width", 1, protocol.MAX_SIDE),
         height=protocol.integer(facts, "height", 1, protocol.MAX_SIDE),

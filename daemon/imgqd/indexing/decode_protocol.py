@@ -19,6 +19,9 @@ MAX_TEXT = 4096
 MAX_KEYWORDS = 256
 MAX_KEYWORD = 256
 MAX_SIDE = 1_000_000
+# Of a pixel hash (fingerprint.py), and of those in libraries from before.
+HASH_BYTES = 20
+EARLIER_HASH_BYTES = 16
 REASONS = frozenset(
     {"corrupt", "too-large", "too-small", "timeout", "crashed", "unsupported", "unreadable"}
     | {"memory"}

@@ -60,7 +60,7 @@ def _work(source: picture.PictureFile, request: protocol.Fields) -> Answer:
         "width": source.width,
         "height": source.height,
         "format": source.format,
-        "pixel_hash": source.pixel_hash().hex(),
+        "pixel_hash": source.pixel_hash(request.get("hash_bytes", protocol.HASH_BYTES)).hex(),
     }
     if request["kind"] == "inspect":
         return {"facts": facts}, b""

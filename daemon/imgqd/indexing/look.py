@@ -51,7 +51,7 @@ class Decoder(Protocol):
 
     def decode(self, fd: int, preprocess: Preprocess, *, name: bytes = b"") -> Decoded: ...
 
-    def inspect(self, fd: int, *, name: bytes = b"") -> Metadata: ...
+    def inspect(self, fd: int, *, name: bytes = b"", like: bytes | None = None) -> Metadata: ...
 
     def sidecar(self, fd: int) -> Sidecar: ...
 
@@ -153,9 +153,10 @@ class Looker:
                 read.append((picture_id, None))
                 continue
             try:
-                found = self._decoder.inspect(fd, name=os.path.basename(path))
+                held = self._store.pixel_hash(picture_id)
+                found = self._decoder.inspect(fd, name=os.path.basename(path), like=held)
                 # Another content than the library knows of: a look of its own is to come.
-                if found.pixel_hash == self._store.pixel_hash(picture_id):
+                if found.pixel_hash == held:
                     metadata, _ = read_beside(self._decoder, path, found)
             except ProblemError:
                 pass
@@ -224,8 +225,9 @@ class Looker:
             if known is not None:
                 return Known(job, signature, known)
             if row is not None and row.picture_id is not None:
-                metadata = self._decoder.inspect(fd, name=name)
-                if metadata.pixel_hash == self._store.pixel_hash(row.picture_id):
+                held = self._store.pixel_hash(row.picture_id)
+                metadata = self._decoder.inspect(fd, name=name, like=held)
+                if metadata.pixel_hash == held:
                     joined, sidecar = read_beside(self._decoder, path, metadata)
                     return Retouched(job, signature, content_hash, joined, row.picture_id, sidecar)
             keep = True

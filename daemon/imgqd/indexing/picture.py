@@ -188,20 +188,20 @@ class PictureFile:
         turn = 1 if self.format == "tiff" else self._orientation
         return pixels.oriented(image, turn), box
 
-    def pixel_hash(self) -> bytes:
-        """See fingerprint.py. Decodes the picture only where the format leaves no other way.
+    def pixel_hash(self, size: int) -> bytes:
+        """`size` bytes, see fingerprint.py. Decodes the picture only where the format leaves no other way.
 
         To be called before `decoded`.
         """
         if self._image is None:
             assert self._raw is not None
-            return self._raw.sensor_hash(fingerprint.SIZE)
+            return self._raw.sensor_hash(size)
         word = "jpeg" if self.format == "raw" else self.format
-        found = fingerprint.of_file(word, self._data, self._orientation)
+        found = fingerprint.of_file(word, self._data, self._orientation, size)
         if found is not None:
             return found
         self._image.load()
-        return fingerprint.of_pixels(self._image, self._orientation)
+        return fingerprint.of_pixels(self._image, self._orientation, size)
 
 
 def _opened(source: IO[bytes], word: str) -> Image.Image:

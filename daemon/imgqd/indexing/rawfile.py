@@ -7,12 +7,12 @@ preview's bytes or developed pixels; opening the preview and everything after it
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 from typing import Any
 
 from PIL import Image
 
+from imgqd.indexing import fingerprint
 from imgqd.indexing.metadata import Tags
 
 # A preview at least this large on its shorter side, or half as large as the picture, will do.
@@ -73,10 +73,8 @@ class RawFile:
         return Image.fromarray(pixels)
 
     def sensor_hash(self, size: int) -> bytes:
-        """A hash of what the sensor saw and how it was held, for files without a preview."""
-        digest = hashlib.blake2b(bytes([self.orientation]), digest_size=size)
-        digest.update(self._raw.raw_image.tobytes())
-        return digest.digest()
+        """The pixel hash of what the sensor saw, for files without a preview."""
+        return fingerprint.of_parts(b"", self.orientation, (self._raw.raw_image.tobytes(),), size)
 
     def tags(self) -> Tags:
         """The EXIF directories, for RAW files that are TIFF inside and for Canon's CR3."""
