@@ -135,9 +135,14 @@ CREATE TABLE saved_searches (
 # What a grid shows until a thumbnail is there: records.PLACEHOLDER_BYTES bytes.
 _PLACEHOLDERS = "ALTER TABLE pictures ADD COLUMN placeholder BLOB;"
 
+# Nothing to change, but earlier versions know one kind of pixel hash only: pictures with the other
+# would lose their ids, and what was added to them, when their metadata is edited.
+_TWO_KINDS_OF_PIXEL_HASH = ""
+
 MIGRATIONS: tuple[str, ...] = (
     _DESCRIBED + _PICTURES_GONE + "".join(_trigger(*trigger) for trigger in _TRIGGERS),
     _SEARCHES,
     _USAGE,
     _PLACEHOLDERS,
+    _TWO_KINDS_OF_PIXEL_HASH,
 )
