@@ -49,9 +49,23 @@ def nothing_found(parsed: Parsed) -> str:
     """What a person is told of an empty answer when there is no other reason."""
     if parsed.one.get("offset", "0").strip("0"):
         return f"Nothing found after the first {parsed.one['offset']} (--offset)."
+    after, before = parsed.one.get("after", ""), parsed.one.get("before", "")
+    if _is_date(after) and _is_date(before) and before <= after:
+        return (
+            f"Nothing found: --before {before} means until {before} begins, and --after {after}"
+            f" from when {after} begins; no time is in both."
+        )
     if "category" in parsed.one:
         return "Nothing found; imgq --facets lists the categories that there are."
     return "Nothing found."
+
+
+def _is_date(text: str) -> bool:
+    """True for 2024, 2024-06 and 2024-06-30, which stand in the order of time as texts do."""
+    parts = text.split("-")
+    return [len(part) for part in parts] == [4, 2, 2][: len(parts)] and all(
+        part.isascii() and part.isdigit() for part in parts
+    )
 
 
 def _wrong_folder(folders: Sequence[str], status: dict[str, Any]) -> str | None:

@@ -132,7 +132,13 @@ def test_counts_as_json_are_readable_on_a_terminal(small: SmallDaemon) -> None:
 @pytest.mark.parametrize(
     ("options", "word"),
     [(["--offset", "36"], "after the first 36"), (["--category", "no"], "imgq --facets"),
-     (["--offset", "0"], "Nothing found.\n")],
+     (["--offset", "0"], "Nothing found.\n"),
+     (["--after", "2025", "--before", "2024"], "no time is in both"),
+     (["--after", "2024", "--before", "2024"], "until 2024 begins"),
+     (["--after", "2024-06", "--before", "2024"], "no time is in both"),
+     (["--after", "2024", "--before", "2024-06"], "Nothing found.\n"),
+     (["--after", "today", "--before", "2024"], "Nothing found.\n"),
+     (["--before", "2024"], "Nothing found.\n")],
 )  # fmt: skip
 def test_people_are_told_what_may_be_wrong(
     small: SmallDaemon, monkeypatch: pytest.MonkeyPatch, options: list[str], word: str
