@@ -197,7 +197,7 @@ def test_another_orientation_is_another_picture(pool: DecoderPool) -> None:
     ("word", "mode"),
     [
         *(("png", mode) for mode in ("1", "L", "LA", "P", "RGBA", "I;16")),
-        *(("tiff", mode) for mode in ("1", "L", "P", "RGBA", "CMYK", "LAB", "F", "I;16")),
+        *(("tiff", mode) for mode in ("1", "L", "P", "RGBA", "CMYK", "LAB", "F", "I;16", "I;16B")),
         *(("jpeg", mode) for mode in ("L", "CMYK")),
         ("webp", "RGBA"),
         ("gif", "P"),
@@ -210,6 +210,9 @@ def test_every_mode_is_converted_as_open_clip_does(pool: DecoderPool, word: str,
         image = image.quantize(64)
     elif mode == "I;16":
         image = Image.fromarray(np.asarray(image.convert("L"), dtype=np.uint16) * 257)
+    elif mode == "I;16B":  # as a big-endian TIFF has it
+        grey = np.asarray(image.convert("L"), dtype=">u2") * 257
+        image = Image.frombytes(mode, image.size, grey.astype(">u2").tobytes())
     elif mode == "LAB":
         profiles = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
         converted = ImageCms.profileToProfile(image, *profiles, outputMode="LAB")

@@ -77,9 +77,12 @@ def test_a_large_photo_at_reduced_scale_has_the_cells_of_the_whole(pool: Decoder
 def test_transparency_and_sixteen_bits_are_shown_as_in_thumbnails(pool: DecoderPool) -> None:
     clear = Image.new("RGBA", (60, 45), (0, 0, 0, 0))
     assert cells(pool, saved(clear, "png"), (3, 4)).min() == 255
-    ramp = np.linspace(0, 65535, 60 * 45).reshape(45, 60).astype(np.uint16)
-    found = cells(pool, saved(Image.fromarray(ramp), "png"), (3, 4))
-    assert found[0].max() < 80 and found[2].min() > 175
+    ramp = np.linspace(0, 65535, 60 * 45).reshape(45, 60)
+    little = Image.fromarray(ramp.astype(np.uint16))
+    big = Image.frombytes("I;16B", (60, 45), ramp.astype(">u2").tobytes())
+    for data in (saved(little, "png"), saved(little, "tiff"), saved(big, "tiff")):
+        found = cells(pool, data, (3, 4))
+        assert found[0].max() < 80 and found[2].min() > 175
 
 
 def test_the_smallest_pictures_have_cells_too(pool: DecoderPool) -> None:

@@ -26,7 +26,8 @@ def placeholder(image: Image.Image, box: tuple[float, float, float, float] | Non
 def for_screen(image: Image.Image) -> Image.Image:
     """RGB, with what is transparent shown on white, and 16-bit greys (which Pillow would clip)."""
     if image.mode.startswith("I;16"):
-        return image.point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
+        # By way of 32 bits: Pillow scales 16 bits of one byte order only.
+        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
     if not image.has_transparency_data:
         return image.convert("RGB")
     layer = image.convert("RGBA")
