@@ -34,6 +34,7 @@ from imgqd.metrics import Metrics
 from imgqd.notify import Notifier
 from imgqd.operations import Operations
 from imgqd.pausing import Pausing
+from imgqd.priority import ALL, Share, cores
 from imgqd.records import Vectors
 from imgqd.search.categories import Categories
 from imgqd.serving import ModelRoom, Serving
@@ -68,9 +69,10 @@ class Daemon:
         self.damaged: BaseException | None = None
         for folder in (locations.data, locations.index, locations.thumbs):
             make_private(folder)
-        cores = os.cpu_count() or 1
-        workers = settings.integer("workers") or min(16, cores)
-        threads = settings.integer("threads") or cores
+        share = Share(settings.integer("nice"), settings.integer("cores"))
+        most = min(cores(), share.cores or cores())
+        workers = settings.integer("workers") or min(16, most)
+        threads = settings.integer("threads") or most
         self.store, self.notice = open_library(locations.database)
         self.backup = RollingBackup(self.store)
         self.decoder = DecoderPool(
@@ -79,7 +81,7 @@ class Daemon:
             max_pixels=settings.integer("max_pixels"),
             memory_mb=settings.integer("decode_memory_mb"),
             min_side=settings.integer("min_side"),
-            nice=settings.integer("nice"),
+            share=share,
         )
         # Questions and thumbnails do not wait behind the indexing of a thousand photos, nor all of
         # them behind one file that takes long.
@@ -88,7 +90,7 @@ class Daemon:
             timeout_s=settings.number("decode_timeout_s"),
             max_pixels=settings.integer("max_pixels"),
             memory_mb=settings.integer("decode_memory_mb"),
-            nice=0,
+            share=ALL,
         )
         self.events = EventHub()
         self.metrics = Metrics()
@@ -114,6 +116,7 @@ class Daemon:
             self.store,
             looker,
             workers=workers,
+            share=share,
             on_changes=self._on_changes,
             on_damage=self._on_damage,
             on_encoded=self.metrics.encoded,
@@ -129,6 +132,7 @@ class Daemon:
             models_dir=self.models_dir,
             index_dir=locations.index,
             threads=threads,
+            share=share,
             pipeline=self.pipeline,
             decoder=self.decoder,
             workers=workers,

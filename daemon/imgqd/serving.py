@@ -28,6 +28,7 @@ from imgqd.models.build import prepare
 from imgqd.models.image import ImageEncoder
 from imgqd.models.spec import parse_spec
 from imgqd.models.text import TextEncoder
+from imgqd.priority import Share
 from imgqd.search.keeper import IndexKeeper
 from imgqd.settings import Settings
 
@@ -82,6 +83,7 @@ class ModelRoom:
         models_dir: str,
         index_dir: str,
         threads: int,
+        share: Share,
         pipeline: Pipeline,
         decoder: Decoder,
         workers: int,
@@ -92,6 +94,7 @@ class ModelRoom:
         self._models_dir = models_dir
         self._index_dir = index_dir
         self._threads = threads
+        self._share = share
         self._pipeline = pipeline
         self._decoder = decoder
         self._workers = workers
@@ -353,7 +356,7 @@ class ModelRoom:
             threads=self._threads,
             idle_unload_s=self._settings.number("idle_unload_s"),
             batch=self._settings.integer("batch"),
-            nice=self._settings.integer("nice"),
+            share=self._share,
         )
 
     def _encoding(self, artifact: Artifact, model_id: int, encoder: ImageEncoder) -> Encoding:

@@ -96,8 +96,13 @@ TABLE: tuple[Setting, ...] = (
     Setting("max_file_mb", 512, "larger files are a problem, not read", minimum=1),
     Setting("decode_timeout_s", 30.0, "deadline for decoding one file", minimum=0.1),
     Setting("decode_memory_mb", 2048, "memory limit of a decoder process", minimum=128),
-    Setting("workers", 0, "decoder processes; 0 is one for each core, at most 16", minimum=0),
-    Setting("threads", 0, "threads of the image encoder; 0 is one for each core", minimum=0),
+    Setting("cores", 0, "how many cores indexing may use; 0 is all of them", minimum=0),
+    Setting(
+        "workers", 0, "decoder processes; 0 is one for each of those cores, at most 16", minimum=0
+    ),
+    Setting(
+        "threads", 0, "threads of the image encoder; 0 is one for each of those cores", minimum=0
+    ),
     Setting(
         "nice", 10, "how far the priority of indexing is lowered (0 not at all, to 19)", minimum=0
     ),

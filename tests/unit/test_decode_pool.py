@@ -17,6 +17,7 @@ import pytest
 from imgqd.errors import ImgqError, ProblemError, UnavailableError
 from imgqd.indexing import decode_channel
 from imgqd.indexing.decode import DecoderPool
+from imgqd.priority import Share
 from tests import hostile_files
 from tests.unit import lying_decoder
 from tests.unit.test_decode import WANT, decode, open_bytes
@@ -287,11 +288,13 @@ def test_workers_inherit_no_files_and_no_secrets(
 
 def test_workers_run_at_low_priority() -> None:
     for nice in (0, 10):
-        pool = make_pool(nice=nice)
+        pool = make_pool(share=Share(nice))
         try:
             decode(pool, hostile_files.jpeg())
             own = os.getpriority(os.PRIO_PROCESS, 0)
             assert os.getpriority(os.PRIO_PROCESS, pool.pids()[0]) == min(19, own + nice)
+            if sys.platform == "linux":
+                assert (psutil.Process(pool.pids()[0]).ionice().value == 7) == (nice > 0)
         finally:
             pool.close()
 

@@ -15,6 +15,7 @@ import pytest
 from imgqd.indexing import decode_windows
 from imgqd.indexing.decode_channel import ChildDied, ChildLimits, DeadlineError
 from imgqd.indexing.decode_windows import PipeWorker
+from imgqd.priority import ALL
 from imgqd.records import Preprocess
 from tests import hostile_files
 from tests.photographs import photograph
@@ -46,7 +47,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[PipeWorker]:
         monkeypatch.setattr(decode_windows, "COMMAND", ("-c", patch))
         if not os.path.isdir("/proc/self/fd"):
             pytest.skip("needs /proc")
-    worker = PipeWorker(ChildLimits(300_000_000, 0, 1024, 3.0), nice=0)
+    worker = PipeWorker(ChildLimits(300_000_000, 0, 1024, 3.0), share=ALL)
     yield worker
     worker.discard()
 

@@ -8,6 +8,7 @@ from imgqd.indexing.look import Looker
 from imgqd.indexing.pipeline import Pipeline
 from imgqd.library.store import Store
 from imgqd.pausing import BY_BATTERY, BY_REQUEST, Pausing
+from imgqd.priority import ALL
 
 
 class Machine:
@@ -30,7 +31,13 @@ class Machine:
             on_directory=print,
         )
         self.pipeline = Pipeline(
-            self.store, looker, workers=1, on_changes=print, on_encoded=print, on_damage=print
+            self.store,
+            looker,
+            workers=1,
+            share=ALL,
+            on_changes=print,
+            on_encoded=print,
+            on_damage=print,
         )
         self.pausing = Pausing(
             self.store,

@@ -28,6 +28,7 @@ from imgqd.indexing.decode_channel import (
     start_worker,
 )
 from imgqd.indexing.formats import LIBRARIES
+from imgqd.priority import ALL, Share
 from imgqd.records import Decoded, Metadata, Pixels, Preprocess
 
 IDLE_S = 30.0
@@ -42,7 +43,7 @@ class DecoderPool:
     """Up to `workers` decoder processes, started when needed and ended after `idle_s` without work.
 
     `timeout_s` is the deadline for one file, `max_pixels` and `min_side` limits on its size in
-    pixels, `memory_mb` the memory of one process in MiB, `nice` how far its priority is lowered.
+    pixels, `memory_mb` the memory of one process in MiB, `share` how much of the machine all take.
     Thread-safe: up to `workers` calls run at once, others wait.
 
     Every method takes an open, readable file descriptor, reads it from its beginning whatever its
@@ -60,11 +61,11 @@ class DecoderPool:
         max_pixels: int,
         memory_mb: int,
         min_side: int = 0,
-        nice: int = 10,
+        share: Share = ALL,
         idle_s: float = IDLE_S,
     ) -> None:
         self._limits = ChildLimits(max_pixels, min_side, memory_mb, timeout_s)
-        self._nice = nice
+        self._share = share
         self._idle_s = idle_s
         self._slots = threading.BoundedSemaphore(max(1, workers))
         self._changed = threading.Condition()
@@ -227,7 +228,7 @@ class DecoderPool:
             if worker is not None:
                 worker.discard()
                 continue
-            worker = start_worker(self._limits, nice=self._nice)
+            worker = start_worker(self._limits, share=self._share)
             with self._changed:
                 if not self._closed:
                     self._busy.add(worker)

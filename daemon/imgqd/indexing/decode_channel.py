@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from imgqd.indexing import decode_protocol as protocol
+from imgqd.priority import Share
 
 COMMAND = ("-S", "-P", "-B", "-m", "imgqd.indexing.decode_worker")
 # One fork for each file would cost as much processor time as decoding a small JPEG does.
@@ -114,7 +115,7 @@ class Worker(Protocol):
 class ForkingWorker:
     """A worker that forks children; it has at most one at a time."""
 
-    def __init__(self, limits: ChildLimits, *, nice: int) -> None:
+    def __init__(self, limits: ChildLimits, *, share: Share) -> None:
         self.libraries: set[str] = set()
         self._limits = limits
         self._child: socket.socket | None = None
@@ -124,7 +125,10 @@ class ForkingWorker:
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, *COMMAND, str(theirs.fileno()), str(nice)],
+                    [
+                        *(sys.executable, *COMMAND, str(theirs.fileno())),
+                        *(str(share.nice), str(share.cores)),
+                    ],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
@@ -261,13 +265,13 @@ class ForkingWorker:
             raise WorkerFailed("the decoder process was ended from outside") from error
 
 
-def start_worker(limits: ChildLimits, *, nice: int) -> Worker:
+def start_worker(limits: ChildLimits, *, share: Share) -> Worker:
     """A new worker process of the kind this platform has. Raises NotStarted."""
     if sys.platform == "win32":
         from imgqd.indexing.decode_windows import PipeWorker
 
-        return PipeWorker(limits, nice=nice)
-    return ForkingWorker(limits, nice=nice)
+        return PipeWorker(limits, share=share)
+    return ForkingWorker(limits, share=share)
 
 
 def environment() -> dict[str, str]:

@@ -24,15 +24,16 @@ from imgqd.indexing.decode_channel import (
     NotStarted,
     environment,
 )
+from imgqd.priority import Share
 
 
 class PipeWorker:
     """A worker process that decodes by itself. Same methods and errors as decode_channel.Worker."""
 
-    def __init__(self, limits: ChildLimits, *, nice: int) -> None:
+    def __init__(self, limits: ChildLimits, *, share: Share) -> None:
         self.libraries: set[str] = set()
         self._limits = limits
-        self._nice = nice
+        self._share = share
         self._process: subprocess.Popen[bytes] | None = None
         self._files = 0
         self._start()
@@ -105,11 +106,11 @@ class PipeWorker:
 
     def _start(self) -> subprocess.Popen[bytes]:
         self.discard()
-        flags = getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0) if self._nice > 0 else 0
+        flags = getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0) if self._share.nice > 0 else 0
         flags |= getattr(subprocess, "CREATE_NO_WINDOW", 0)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, *COMMAND, "pipe", "0"],
+                [sys.executable, *COMMAND, "pipe", "0", "0"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -24,14 +24,13 @@ from typing import Any, NoReturn
 
 from imgqd.indexing import decode_protocol as protocol
 from imgqd.indexing import decode_task, formats, picture, sandbox
-
-_IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
+from imgqd.priority import Share
 
 
 def main() -> None:
-    """`decode_worker FD NICE`: FD is the control socket, or `pipe` for standard input and output;
-    NICE is how far to lower the priority."""
-    lower_priority(int(sys.argv[2]))
+    """`decode_worker FD NICE CORES`: FD is the control socket, or `pipe` for standard input and
+    output; NICE and CORES are what priority.Share has."""
+    Share(int(sys.argv[2]), int(sys.argv[3])).bind_process()
     prepare()
     if sys.argv[1] == "pipe":
         from imgqd.indexing import decode_windows
@@ -50,21 +49,6 @@ def prepare() -> None:
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as stream:
         # When the machine runs out of memory, a decoder goes before the daemon or a person's work.
         stream.write("500")
-
-
-def lower_priority(nice: int) -> None:
-    """Lets interactive programs go first, for the processor and for the disk."""
-    if nice <= 0 or not hasattr(os, "nice"):
-        return
-    os.nice(nice)
-    if sys.platform == "linux":
-        import ctypes
-
-        number = _IOPRIO_SET.get(os.uname().machine)
-        if number is not None:
-            # The lowest of "best effort", not "idle": that one can wait for ever on a busy disk,
-            # and files would fail with a timeout.
-            ctypes.CDLL(None).syscall(number, 1, 0, 2 << 13 | 7)
 
 
 def load_library(word: str) -> bool:

@@ -24,6 +24,7 @@ from imgqd.indexing.encoding import EncodeRoom, Encoding, Ready
 from imgqd.indexing.look import Later, Looker, Pending
 from imgqd.library.commit import Changes, Failed, Outcome, commit
 from imgqd.library.store import Store
+from imgqd.priority import Share
 from imgqd.records import Decoded, Job
 
 log = structlog.get_logger("indexing")
@@ -38,7 +39,8 @@ MOST_ATTEMPTS = 5
 
 class Pipeline:
     """Answers jobs. `on_changes` is called after each commit, on the committing thread, and
-    `on_encoded` with the number of pictures and the seconds of each batch."""
+    `on_encoded` with the number of pictures and the seconds of each batch. `share` is what reading
+    and hashing take of the machine."""
 
     def __init__(
         self,
@@ -46,12 +48,14 @@ class Pipeline:
         looker: Looker,
         *,
         workers: int,
+        share: Share,
         on_changes: Callable[[Changes], None],
         on_damage: Callable[[BaseException], None],
         on_encoded: Callable[[int, float], None],
     ) -> None:
         self._store = store
         self._looker = looker
+        self._share = share
         self.on_encoded = on_encoded
         self._on_changes = on_changes
         self._on_damage = on_damage
@@ -199,6 +203,7 @@ class Pipeline:
     # -- looking and decoding
 
     def _look_loop(self) -> None:
+        self._share.bind_thread()
         while (job := self._next()) is not None:
             try:
                 self._look(job)

@@ -25,10 +25,10 @@ from imgqd.models.wire import (
     WireError,
     child_command,
     child_environment,
-    cores,
     receive,
     send,
 )
+from imgqd.priority import ALL, Share, cores
 from imgqd.records import Pixels, Vectors
 
 log = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ class TowerProcess:
     """One tower of a model in a child process. Not thread-safe: its owner holds a lock."""
 
     def __init__(
-        self, artifact: Artifact, *, tower: str, device: str, threads: int, nice: int = 0
+        self, artifact: Artifact, *, tower: str, device: str, threads: int, share: Share
     ) -> None:
         self._artifact = artifact
         self._order = {
@@ -54,7 +54,8 @@ class TowerProcess:
             "tower": tower,
             "device": device,
             "threads": threads,
-            "nice": nice,
+            "nice": share.nice,
+            "cores": share.cores,
         }
         self._child: subprocess.Popen[bytes] | None = None
         self._errors: BinaryIO | None = None
@@ -183,18 +184,18 @@ class ImageEncoder:
         threads: int,
         idle_unload_s: float,
         batch: int,
-        nice: int = 10,
+        share: Share = ALL,
     ) -> None:
         """`device`: auto, cpu, cuda or mps. `threads` 0 is one for each core. Starts nothing yet.
 
         `batch` bounds how many pictures are encoded at once on a CPU; a GPU takes at least 64.
-        `nice` is how far the priority of the child is lowered.
+        `share` is how much of the machine the child takes.
         """
         self.artifact = artifact
         self._batch = max(1, batch)
         self._idle_s = idle_unload_s
         self._process = TowerProcess(
-            artifact, tower="image", device=device, threads=threads or cores(), nice=nice
+            artifact, tower="image", device=device, threads=threads or cores(), share=share
         )
         self._lock = threading.Lock()
         self._wake = threading.Condition()

@@ -7,7 +7,6 @@ from standard input and ends with its parent, whose end closes that pipe.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import numpy as np
 from imgqd.errors import ModelError
 from imgqd.models.artifact import MANIFEST, read_manifest
 from imgqd.models.wire import Array, claim_stdout, receive, send
+from imgqd.priority import Share
 
 Run = Callable[[Array], Array]
 
@@ -132,8 +132,7 @@ def main() -> int:
     if received is None:
         return 0
     order, _ = received
-    with contextlib.suppress(AttributeError, OSError):
-        os.nice(int(order["nice"]))
+    Share(int(order["nice"]), int(order["cores"])).bind_process()
     try:
         run, device = load(order)
     except ModelError as error:

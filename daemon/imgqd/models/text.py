@@ -20,6 +20,7 @@ from imgqd.errors import ModelError, UsageError
 from imgqd.models.artifact import Artifact
 from imgqd.models.together import Together
 from imgqd.models.tokenizer import Tokens, load_tokenizer
+from imgqd.priority import ALL
 from imgqd.records import Ids, Vectors
 
 _LONGEST_TEXT = 20_000
@@ -202,7 +203,9 @@ class _Child:
     def __init__(self, artifact: Artifact, threads: int) -> None:
         from imgqd.models.image import TowerProcess
 
-        self._process = TowerProcess(artifact, tower="text", device="cpu", threads=threads)
+        self._process = TowerProcess(
+            artifact, tower="text", device="cpu", threads=threads, share=ALL
+        )
 
     def run(self, tokens: Tokens) -> Vectors:
         return self._process.run(tokens)

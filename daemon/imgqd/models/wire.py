@@ -113,10 +113,3 @@ def claim_stdout() -> BinaryIO:
     descriptor = os.dup(1)
     os.dup2(2, 1)
     return os.fdopen(descriptor, "wb")
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
