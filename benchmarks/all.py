@@ -25,7 +25,7 @@ def runs(args: argparse.Namespace) -> dict[str, list[str]]:
     work = ["--work", args.work] if args.work else []
     listed = {
         "indexing": ["indexing.py", *photos, *work, "--rounds", "3"],
-        "query": ["query.py", *work],
+        "query": ["query.py", *photos, *work],
         "load": ["load.py", *photos, *work],
         "startup": ["startup.py", *photos, *work],
         "memory": ["memory.py", *photos, *work, "--index", "10000"],

@@ -34,18 +34,23 @@ RESULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table: what was measured, beside the target and what it is compared with."""
+    """One line of the table: what was measured, beside the target and what it is compared with.
+
+    No target (None): it is told beside another line.
+    """
 
     what: str
     measured: float
     unit: str
-    target: float
+    target: float | None
     at_most: bool = True
     note: str = ""
 
     @property
     def holds(self) -> bool:
-        """True when the target is met."""
+        """True when the target is met, or there is none."""
+        if self.target is None:
+            return True
         return self.measured <= self.target if self.at_most else self.measured >= self.target
 
 
@@ -119,9 +124,10 @@ def table(figures: Sequence[Figure]) -> str:
     lines = ["| what | target | measured | holds |", "|---|---|---|---|"]
     for figure in figures:
         limit = "at most" if figure.at_most else "at least"
+        target = "" if figure.target is None else f"{limit} {figure.target:.4g} {figure.unit}"
         note = f" ({figure.note})" if figure.note else ""
         lines.append(
-            f"| {figure.what} | {limit} {figure.target:.4g} {figure.unit} |"
+            f"| {figure.what} | {target} |"
             f" {figure.measured:.4g} {figure.unit}{note} | {'yes' if figure.holds else 'no'} |"
         )
     return "\n".join(lines)

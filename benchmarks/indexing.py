@@ -31,9 +31,9 @@ from common import (
     parser,
     random_model,
     report,
-    timed,
 )
 from imgqd.models.build import prepare
+from peers import ask_rclip
 from photos import photographs
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -107,24 +107,12 @@ def naive(model: str, photos: str) -> Rate:
 
 def rclip_rate(work: str, photos: str) -> Rate:
     """`rclip` over the folder; what it takes when nothing is left to do is taken off."""
-    program, data = rclip.program(), rclip.prepare(work)
-    assert program is not None
-    database = os.path.join(data, "db.sqlite3")
+    database = os.path.join(rclip.prepare(work), "db.sqlite3")
     if os.path.exists(database):
         os.unlink(database)
-    words = [program, "-f", "warm"]
-    runs = []
-    for _ in range(2):
-        taken = _in_folder(words, photos, rclip.environ(data))
-        runs.append(taken)
-    full, nothing = runs
+    full, nothing = (ask_rclip(work, photos, "warm") for _ in range(2))
     count = len(os.listdir(photos))
     return Rate(count, full.wall - nothing.wall, full.cpu - nothing.cpu)
-
-
-def _in_folder(words: list[str], folder: str, environ: dict[str, str]) -> Any:
-    shell = ["env", "-C", folder, *words]
-    return timed(shell, environ)
 
 
 def subset(work: str, photos: str, count: int) -> str:

@@ -2,7 +2,8 @@
 
 `python benchmarks/query.py --counts 100000,1000000`: a warm daemon on a library of each size, every
 question another one; bare interpreter, client and library calls take turns in the same run. Also the size of the
-database, `imgq --version`, and what the answer took inside the daemon.
+database, `imgq --version`, what the answer took inside the daemon, and what a question takes with the naive
+program, with rclip, and of the text tower alone (peers.py).
 """
 
 from __future__ import annotations
@@ -13,13 +14,30 @@ import sys
 import time
 from typing import Any
 
-from common import Figure, Running, cpu_seconds, machine, middle, model_of, parser, report, timed
+from common import (
+    Figure,
+    Running,
+    cpu_seconds,
+    machine,
+    middle,
+    model_of,
+    models_dir,
+    parser,
+    report,
+    timed,
+)
+from imgqd.models.build import prepare
 from library import library
+from peers import naive, rclip_question, text_tower_ms
+from photos import photographs
 from vectors import PHRASES
 
 # Above a bare interpreter's start, in ms: median, 95th percentile.
 LABELS = {"median": "median", "p95": "95th percentile"}
 TARGETS = {100_000: (40.0, 80.0), 1_000_000: (60.0, 120.0)}
+
+# A question to the naive program reads 200 MB of vectors at this size.
+NAIVE_COUNT = 100_000
 
 
 def questions(number: int) -> list[str]:
@@ -31,6 +49,7 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--counts", default="100000,1000000")
     options.add_argument("--queries", type=int, default=100)
+    options.add_argument("--photos", metavar="DIR", help="real photographs for rclip's folder")
     args = options.parse_args()
     before = machine()
     figures: list[Figure] = []
@@ -38,6 +57,7 @@ def main() -> None:
     for count in map(int, args.counts.split(",")):
         figures += measure(args, count, details)
     figures.append(version(args, details))
+    figures += others(args, details)
     report(args, figures, details, before)
 
 
@@ -95,6 +115,32 @@ def measure(args: Any, count: int, details: dict[str, Any]) -> list[Figure]:
             limits[0],
         ),
         Figure(f"database, {count:,} pictures", size / 1000, "KB a picture", 1.6),
+    ]
+
+
+def others(args: Any, details: dict[str, Any]) -> list[Figure]:
+    """Questions to other programs beside `imgq TEXT` at NAIVE_COUNT, and the text tower alone."""
+    ours = details.get(f"{NAIVE_COUNT} pictures, ms", {}).get("imgq process", {}).get("median")
+    if ours is None:
+        return []
+    spec = model_of(args)
+    small = photographs(args.work, 600, (500, 375), args.photos)
+    seconds = {
+        f"naive program, {NAIVE_COUNT:,} pictures": naive(
+            spec.removeprefix("local-dir:"), NAIVE_COUNT
+        ),
+        "rclip, 600 pictures": rclip_question(args.work, small),
+    }
+    alone = text_tower_ms(prepare(spec, models_dir(args)).path)
+    details["others, s"], details["text tower alone, ms"] = seconds, alone
+    note = f"{ours:.0f} ms with imgq, {NAIVE_COUNT:,} pictures"
+    return [
+        *(
+            Figure(f"a question to the {who}", took * 1e3 / ours, "times as long", None, note=note)
+            for who, took in seconds.items()
+            if took is not None
+        ),
+        Figure("text tower alone, one text", alone, "ms", None),
     ]
 
 

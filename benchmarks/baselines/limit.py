@@ -1,4 +1,4 @@
-"""What the machine can do at best: the towers alone on ready input, and reading memory once.
+"""What the machine can do at best: the towers alone on ready input.
 
 `python limit.py ARTIFACT THREADS BATCH SECONDS`: the image tower in onnxruntime on batches that are ready
 in memory, with the options that suit it best; then the text tower alone. Prints JSON.

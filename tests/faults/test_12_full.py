@@ -28,11 +28,11 @@ def test_a_full_disk_stops_nothing_for_good(
             photographs.variant(number, 48).save(home.path(f"{number}.png"))
         home.start(home.photos)
         home.sync()
-        with open(ballast, "wb") as stream:
+        # Unbuffered: what a buffer could not write it tries again, and fails again, when it is closed.
+        with open(ballast, "wb", buffering=0) as stream:
             try:
                 while True:
                     stream.write(bytes(1 << 16))
-                    stream.flush()
             except OSError:
                 pass
         for number in range(100, 1200):
