@@ -126,17 +126,20 @@ def others(args: Any, details: dict[str, Any]) -> list[Figure]:
     spec = model_of(args)
     small = photographs(args.work, 600, (500, 375), args.photos)
     seconds = {
-        f"naive program, {NAIVE_COUNT:,} pictures": naive(
-            spec.removeprefix("local-dir:"), NAIVE_COUNT
-        ),
+        f"naive, {NAIVE_COUNT:,} pictures": naive(spec.removeprefix("local-dir:"), NAIVE_COUNT),
         "rclip, 600 pictures": rclip_question(args.work, small),
     }
     alone = text_tower_ms(prepare(spec, models_dir(args)).path)
     details["others, s"], details["text tower alone, ms"] = seconds, alone
-    note = f"{ours:.0f} ms with imgq, {NAIVE_COUNT:,} pictures"
     return [
         *(
-            Figure(f"a question to the {who}", took * 1e3 / ours, "times as long", None, note=note)
+            Figure(
+                f"a question to {who}",
+                took * 1e3 / ours,
+                "times as long",
+                None,
+                note=f"{took:.2f} s; imgq {ours:.0f} ms, {NAIVE_COUNT:,} pictures",
+            )
             for who, took in seconds.items()
             if took is not None
         ),

@@ -36,7 +36,7 @@ BRIEF = (
     "RSS idle",
     "start to first answer, 1,000,000 vectors",
     "distinct questions a second",
-    "a question to the",
+    "a question to",
 )
 
 
