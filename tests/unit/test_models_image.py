@@ -17,6 +17,7 @@ from imgqd.errors import ModelError
 from imgqd.models.build import prepare
 from imgqd.models.image import ImageEncoder
 from imgqd.models.wire import child_environment
+from imgqd.priority import Share
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,9 @@ def artifact(tiny_model, models_dir):
 
 @pytest.fixture
 def encoder(artifact):
-    encoder = ImageEncoder(artifact, device="cpu", threads=1, idle_unload_s=60, batch=4)
+    encoder = ImageEncoder(
+        artifact, device="cpu", threads=1, idle_unload_s=60, batch=4, share=Share(10, 1)
+    )
     yield encoder
     encoder.close()
 
@@ -94,9 +97,12 @@ def test_child_that_was_killed_is_started_again(encoder):
     assert encoder.pid != pid
 
 
-def test_child_runs_at_background_priority(encoder):
+def test_child_takes_its_share_of_the_machine(encoder):
     encoder.encode(pictures(1))
-    assert psutil.Process(encoder.pid).nice() >= 10
+    child = psutil.Process(encoder.pid)
+    assert child.nice() >= 10
+    if sys.platform == "linux":
+        assert child.ionice().value == 7 and len(child.cpu_affinity()) == 1
 
 
 def test_threads_share_one_child(encoder):
