@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -175,22 +177,24 @@ def write_unigram_tokenizer(directory: str, *, kind: str) -> int:
 
     `kind` is `t5` (SigLIP's: ends with </s>, which also pads) or `xlm-roberta` (<s> ... </s>).
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast, XLMRobertaTokenizerFast
 
-    rust = Tokenizer(models.Unigram())
-    rust.pre_tokenizer = pre_tokenizers.Metaspace()
-    rust.decoder = decoders.Metaspace()
     names = {
         "t5": ["<pad>", "</s>", "<unk>"],
         "xlm-roberta": ["<s>", "<pad>", "</s>", "<unk>"],
     }[kind]
     if kind == "xlm-roberta":
         names.append("<mask>")
-    trainer = trainers.UnigramTrainer(
-        vocab_size=400, special_tokens=names, unk_token="<unk>", show_progress=False
-    )
-    rust.train_from_iterator(SENTENCES * 20, trainer)
+    # Counted, not trained: tokenizers' trainer gives another vocabulary each time.
+    words = [f"\u2581{word}" for sentence in SENTENCES for word in sentence.split()]
+    counts = Counter([*words, *"".join(words)])
+    pieces = [(piece, math.log(counts[piece] / counts.total())) for piece in sorted(counts)]
+    specials = [(name, 0.0) for name in names]
+    rust = Tokenizer(models.Unigram([*specials, *pieces], names.index("<unk>"), False))
+    rust.pre_tokenizer = pre_tokenizers.Metaspace()
+    rust.decoder = decoders.Metaspace()
+    rust.add_special_tokens(names)
     end = ("</s>", rust.token_to_id("</s>"))
     if kind == "t5":
         rust.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[end])

@@ -145,9 +145,7 @@ def likeness(vectors: np.ndarray) -> float:
 
 def test_text_vectors_are_open_clips(pair):
     theirs = pair.their_texts(TEXTS)
-    # Five times as far apart as ours may be from theirs. The vocabulary of XLM-R's tokenizer is
-    # learnt anew, and not the same each time: 0.9980 to 0.9991.
-    assert likeness(theirs) < 0.9995
+    assert likeness(theirs) < 0.999
     encoder = TextEncoder(pair.artifact)
     assert cosines(encoder.encode(TEXTS), theirs).min() >= 0.9999
     alone = np.concatenate([encoder.encode([text]) for text in TEXTS])
