@@ -62,8 +62,10 @@ class Rate:
 def tower(artifact: str) -> Rate:
     """The image tower on ready batches."""
     cores = str(os.cpu_count() or 1)
-    command = [sys.executable, os.path.join(HERE, "baselines", "limit.py"), artifact, cores]
-    done = subprocess.run([*command, "16", "4"], stdout=subprocess.PIPE, check=True)
+    command = [sys.executable, os.path.join(HERE, "baselines", "limit.py"), "image"]
+    done = subprocess.run(
+        [*command, artifact, cores, "16", "4"], stdout=subprocess.PIPE, check=True
+    )
     found = json.loads(done.stdout)
     return Rate(found["pictures"], found["seconds"], found["cpu_seconds"])
 

@@ -59,8 +59,8 @@ def ask_rclip(work: str, photos: str, text: str) -> Took:
 
 def text_tower_ms(artifact: str) -> float:
     """Milliseconds (median) of the text tower alone on one text."""
-    command = [sys.executable, os.path.join(BASELINES, "limit.py"), artifact]
-    command += [str(os.cpu_count() or 1), "16", "1"]
+    command = [sys.executable, os.path.join(BASELINES, "limit.py"), "text", artifact]
+    command.append(str(os.cpu_count() or 1))
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     return float(json.loads(done.stdout)["text_ms"])
 

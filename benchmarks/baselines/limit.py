@@ -1,7 +1,8 @@
 """What the machine can do at best: the towers alone on ready input.
 
-`python limit.py ARTIFACT THREADS BATCH SECONDS`: the image tower in onnxruntime on batches that are ready
-in memory, with the options that suit it best; then the text tower alone. Prints JSON.
+`python limit.py image ARTIFACT THREADS BATCH SECONDS`: the image tower in onnxruntime on batches that are
+ready in memory, with the options that suit it best. `python limit.py text ARTIFACT THREADS`: the text
+tower on one text. Both print JSON.
 """
 
 from __future__ import annotations
@@ -70,6 +71,10 @@ def text(artifact: str, threads: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    where, threads, batch, seconds = sys.argv[1:5]
-    answer = image(where, int(threads), int(batch), float(seconds))
-    print(json.dumps({**answer, **text(where, int(threads))}))
+    task, where, threads, *rest = sys.argv[1:]
+    if task == "image":
+        batch, seconds = rest
+        answer = image(where, int(threads), int(batch), float(seconds))
+    else:
+        answer = text(where, int(threads))
+    print(json.dumps(answer))
